@@ -1,0 +1,194 @@
+// swift-tools-version: 6.2
+// The modules and the arrows between them. `Sources/ARCHITECTURE.md` explains each row, and
+// `TidyTests` holds the imports in the code against its table.
+import Foundation
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// What every module above the base may import, and what everything from the shells up may too.
+let base = ["Primitives", "Wire", "OrderedStorage", "Telemetry"]
+let cores = [
+    "Consensus", "Placement", "Catalog", "ChunkProtocol", "CachePolicy", "Signing", "HTTPSyntax",
+]
+let shellBase = base + ["IORuntime"]
+
+func module(_ name: String, _ dependencies: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies.map { .byName(name: $0) },
+        swiftSettings: swiftSettings)
+}
+
+func program(_ name: String, _ dependencies: [String]) -> Target {
+    .executableTarget(
+        name: name, dependencies: (shellBase + dependencies).map { .byName(name: $0) },
+        swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [String] = [], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: (base + dependencies).map { .byName(name: $0) },
+        resources: resources, swiftSettings: swiftSettings)
+}
+
+let libraries: [Target] = [
+    .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "CLinux"),
+    .target(name: "CChecksum"),
+    .target(
+        name: "CRocksDBShim", dependencies: ["CRocksDB"],
+        cxxSettings: [.unsafeFlags(["-std=c++17", "-fno-rtti"])],
+        linkerSettings: [.linkedLibrary("rocksdb"), .linkedLibrary("stdc++")]),
+    .target(
+        name: "COpenSSLShim", dependencies: ["COpenSSL"],
+        linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+
+    module("Primitives", ["CChecksum"]),
+    module("Wire", ["Primitives"]),
+    module("OrderedStorage", ["Primitives"]),
+    module("Telemetry", ["Primitives"]),
+
+    module("Consensus", base),
+    module("Placement", base),
+    module("Catalog", base + ["Placement"]),
+    module("ChunkProtocol", base + ["Placement"]),
+    module("CachePolicy", base),
+    module("Signing", base),
+    module("HTTPSyntax", base),
+
+    module("IORuntime", base + ["CLinux"]),
+    module("Cryptography", shellBase + ["Signing", "COpenSSL", "COpenSSLShim"]),
+    module("SimulatedRuntime", shellBase + ["Cryptography"]),
+    module("RocksStore", shellBase + ["CRocksDB", "CRocksDBShim"]),
+    module("ChunkStore", shellBase + ["ChunkProtocol", "Placement"]),
+    module("PeerTransport", shellBase + ["Cryptography"]),
+    module("HTTPTransport", shellBase + ["HTTPSyntax", "Cryptography"]),
+
+    module("ClusterClient", shellBase + cores + ["PeerTransport"]),
+    module(
+        "ObjectAccess",
+        shellBase + [
+            "ClusterClient", "Catalog", "Placement", "ChunkProtocol", "CachePolicy",
+            "Cryptography", "CZstd",
+        ]),
+
+    module(
+        "S3Door",
+        shellBase + ["ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+    module(
+        "LinkDoor",
+        shellBase + ["ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+
+    module(
+        "EdgeNode",
+        shellBase + [
+            "S3Door", "LinkDoor", "ObjectAccess", "ClusterClient", "CachePolicy",
+            "PeerTransport", "HTTPTransport", "Cryptography",
+        ]),
+    module("MetaNode", shellBase + cores + ["PeerTransport", "ClusterClient", "Cryptography"]),
+    module(
+        "StoreNode",
+        shellBase + cores + ["ChunkStore", "PeerTransport", "ClusterClient", "Cryptography"]),
+    module(
+        "FileClient",
+        shellBase + ["Signing", "HTTPSyntax", "HTTPTransport", "Cryptography", "CZstd"]),
+
+    module("Settings", shellBase + ["EdgeNode", "MetaNode", "StoreNode", "FileClient"]),
+    module(
+        "Node",
+        shellBase + cores + [
+            "EdgeNode", "MetaNode", "StoreNode", "ChunkStore", "PeerTransport", "HTTPTransport",
+            "ClusterClient", "Cryptography", "Settings",
+        ]),
+    module(
+        "Simulation",
+        shellBase + cores + ["Node", "FileClient", "SimulatedRuntime", "Settings", "Cryptography"]),
+    module("ChaosKit", shellBase + ["FileClient", "Settings"]),
+
+    program("holdfast", ["Node", "RocksStore", "FileClient", "Settings", "Cryptography"]),
+    program("holdfast-simulate", ["Simulation", "Settings"]),
+    program("holdfast-chaos", ["ChaosKit", "FileClient", "Settings"]),
+    program("holdfast-bench", ["FileClient", "ClusterClient", "Settings", "Cryptography"]),
+]
+
+let testTargets: [Target] = [
+    .target(
+        name: "Support", dependencies: (shellBase + ["SimulatedRuntime"]).map { .byName(name: $0) },
+        path: "Tests/Support", swiftSettings: swiftSettings),
+    tests("PrimitivesTests"),
+    tests("WireTests"),
+    tests("OrderedStorageTests", ["Support"]),
+    tests("TelemetryTests"),
+    tests("ConsensusTests", ["Consensus", "Support"], resources: [.copy("Scripts")]),
+    tests("PlacementTests", ["Placement"]),
+    tests("CatalogTests", ["Catalog", "Placement"]),
+    tests("ChunkProtocolTests", ["ChunkProtocol", "Placement"]),
+    tests("CachePolicyTests", ["CachePolicy"]),
+    tests("SigningTests", ["Signing", "Cryptography", "IORuntime"]),
+    tests("HTTPSyntaxTests", ["HTTPSyntax"]),
+    tests("IORuntimeTests", ["IORuntime"]),
+    tests("CryptographyTests", ["Cryptography", "IORuntime", "SimulatedRuntime"]),
+    tests("SimulatedRuntimeTests", ["SimulatedRuntime", "IORuntime", "Cryptography", "Support"]),
+    tests("RocksStoreTests", ["RocksStore", "IORuntime", "Support"]),
+    tests("ChunkStoreTests", ["ChunkStore", "ChunkProtocol", "IORuntime", "SimulatedRuntime"]),
+    tests(
+        "PeerTransportTests", ["PeerTransport", "IORuntime", "Cryptography", "SimulatedRuntime"]),
+    tests(
+        "HTTPTransportTests",
+        ["HTTPTransport", "HTTPSyntax", "IORuntime", "Cryptography", "SimulatedRuntime"]),
+    tests(
+        "ObjectAccessTests",
+        ["ObjectAccess", "ClusterClient", "Catalog", "Placement", "ChunkProtocol", "IORuntime"]),
+    tests(
+        "S3DoorTests",
+        ["S3Door", "ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+    tests(
+        "LinkDoorTests",
+        ["LinkDoor", "ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+    tests("MetaNodeTests", ["MetaNode", "SimulatedRuntime", "IORuntime"] + cores),
+    tests("FileClientTests", ["FileClient", "IORuntime", "SimulatedRuntime"]),
+    tests("SettingsTests", ["Settings", "IORuntime"]),
+    tests(
+        "SimulationTests",
+        ["Simulation", "SimulatedRuntime", "FileClient", "IORuntime"] + cores),
+    tests("ClusterTests", ["IORuntime", "FileClient", "ChaosKit"]),
+    tests("TidyTests", ["IORuntime"]),
+]
+
+/// A target enters the build with its folder.
+let present = (libraries + testTargets).filter { target in
+    let folder = target.path ?? (target.isTest ? "Tests/" : "Sources/") + target.name
+    return FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + folder)
+}
+for target in present {
+    target.dependencies.removeAll { dependency in
+        guard case .byNameItem(let name, _) = dependency else { return false }
+        return !present.contains { $0.name == name }
+    }
+}
+
+/// `ONLY=ConsensusTests swift test` builds that target and what it stands on, nothing else.
+func closure(of names: [String], in present: [Target]) -> [Target] {
+    var wanted: Set<String> = []
+    var waiting = names
+    while let name = waiting.popLast() {
+        guard wanted.insert(name).inserted else { continue }
+        guard let target = present.first(where: { $0.name == name }) else { continue }
+        for dependency in target.dependencies {
+            if case .byNameItem(let name, _) = dependency { waiting.append(name) }
+        }
+    }
+    return present.filter { wanted.contains($0.name) }
+}
+
+let only = Context.environment["ONLY"]?.split(separator: ",").map(String.init)
+
+let package = Package(
+    name: "holdfast", targets: only.map { closure(of: $0, in: present) } ?? present)
