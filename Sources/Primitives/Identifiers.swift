@@ -105,3 +105,23 @@ public struct Term: RawRepresentable, Hashable, Comparable, Sendable, CustomStri
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     public var description: String { "\(self.rawValue)" }
 }
+
+/// The name of a cluster: 16 random bytes, made once by `holdfast init`. A directory, a certificate
+/// or a message of another cluster is refused.
+public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
+    public let bytes: [UInt8]
+
+    /// Nil unless there are 16 bytes.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 16 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// Reads the 32 hexadecimal digits that `description` writes.
+    public init?(_ text: some StringProtocol) {
+        guard let bytes = Hex.decode(text) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    public var description: String { Hex.encode(self.bytes) }
+}
