@@ -42,7 +42,9 @@ package protocol Environment: AnyObject, Sendable {
     func log(_ line: String)
 
     /// Ends the process at once with `status`: for faults after which running on could lose data.
-    func terminate(status: Int32, reason: String) -> Never
+    /// Nothing of the process runs after the call. (`async` because a simulated process cannot take
+    /// the simulator with it: its caller is suspended for ever.)
+    func terminate(status: Int32, reason: String) async -> Never
 }
 
 /// The queues of blocking work. Work of one lane may run on several threads at once; a caller that
