@@ -21,7 +21,8 @@ package protocol OrderedStore: OrderedReader {
     /// What a power cut now would leave for `key`, which may be older than what `get` returns.
     func getDurable(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]?
 
-    /// A frozen view. Release it by dropping it; a held view pins disk space.
+    /// A frozen view. Release it by dropping it; a held view pins disk space. After `close` it is
+    /// a view whose every read throws.
     func snapshot() -> any OrderedSnapshot
 
     /// Makes everything written so far durable, over all families at once.
@@ -31,14 +32,15 @@ package protocol OrderedStore: OrderedReader {
     /// a store of its own.
     func checkpoint(into directory: String) throws(StoreFault)
 
-    /// Ends use of the store. Every snapshot and iterator must have been dropped.
+    /// Ends use of the store; later calls throw. Every snapshot and cursor must have been dropped.
     func close()
 }
 
 package protocol OrderedReader: AnyObject, Sendable {
     func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]?
 
-    /// A cursor over `range`, before its first pair.
+    /// A cursor over `range`, before its first pair. It shows the pairs as they are at this call,
+    /// whatever is written later. A fault, misuse too, is thrown by the cursor.
     func scan(_ family: Family, _ range: KeyRange) -> any OrderedCursor
 }
 
@@ -83,7 +85,8 @@ package struct Family: Hashable, Sendable, CustomStringConvertible {
     package var description: String { self.name }
 }
 
-/// A half-open range of keys. `end == nil` reaches to the end of the family.
+/// A half-open range of keys. `end == nil` reaches to the end of the family. A range that ends at
+/// or below its start is empty: scanning it yields nothing, deleting it changes nothing.
 package struct KeyRange: Equatable, Sendable {
     package let start: [UInt8]
     package let end: [UInt8]?
@@ -161,7 +164,8 @@ package enum StoreFault: Error, Equatable, Sendable {
     case corrupt(String)
     /// No space is left.
     case full(String)
-    /// The store was used after `close`, or with a family or durability it was not opened with.
+    /// The store was used after `close`, with a family or durability it was not opened with, or
+    /// with a key over `WriteBatch.maximumKeyBytes`.
     case misuse(String)
 }
 
