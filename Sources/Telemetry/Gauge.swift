@@ -1,0 +1,10 @@
+import Synchronization
+
+/// A number that goes up and down, of one process: a queue's length, bytes in flight.
+package final class Gauge: Sendable {
+    private let level = Atomic<Int64>(0)
+    package init() {}
+    package func set(_ value: Int64) { self.level.store(value, ordering: .relaxed) }
+    package func add(_ amount: Int64) { self.level.wrappingAdd(amount, ordering: .relaxed) }
+    package var value: Int64 { self.level.load(ordering: .relaxed) }
+}
