@@ -20,7 +20,7 @@ import Testing
     @Test func `a percentile is at most a sixteenth above the value it stands for`() throws {
         var generator = SeededGenerator(seed: 7)
         for _ in 0..<2_000 {
-            let value = generator.next() >> UInt64.random(in: 24...63, using: &generator)
+            let value = generator.next() >> UInt64.random(in: 25...63, using: &generator)
             var histogram = HistogramSnapshot()
             histogram.record(microseconds: value)
             histogram.record(microseconds: .max)
