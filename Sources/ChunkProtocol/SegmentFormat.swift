@@ -68,6 +68,11 @@ package enum SegmentFormat {
         case tombstone
     }
 
+    /// The most bytes a header has.
+    package static let mostHeaderBytes = Self.headerBytes(frameCount: Self.mostFrames)
+
+    package static func headerBytes(frameCount: Int) -> Int { Self.fixedBytes + 4 * frameCount + 4 }
+
     /// The header of a record that stands at `offset` of segment `segment`.
     package static func header(
         of record: Record, segment: UInt64, offset: UInt64

@@ -1,0 +1,255 @@
+import ChunkProtocol
+import IORuntime
+import OrderedStorage
+import Primitives
+import Telemetry
+
+/// The chunks of one node: sealed bytes in append-only segments, found through an index.
+///
+/// One writer appends records in offset order. Chunks that arrive while a sync is on its way share
+/// the next one, and each is answered only when the sync that covers it has returned. A failed sync
+/// ends the process: what the disk holds is then unknown, and nobody may be told otherwise.
+package actor ChunkStore {
+    nonisolated let loop: any EventLoop
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        self.loop.asUnownedSerialExecutor()
+    }
+
+    /// The status a process ends with when its disk has failed it.
+    package static let diskFailureStatus: Int32 = 70
+
+    /// A chunk to be written, and who waits for it.
+    private struct Intake {
+        let record: SegmentFormat.Record
+        let body: [[UInt8]]
+        let answer: UnsafeContinuation<PutChunkAnswer, Never>
+    }
+
+    private let environment: any Environment
+    private let settings: ChunkStoreSettings
+    private let files: SegmentFiles
+    private let index: ChunkIndex
+    private let lock: any File
+
+    private var waiting: [Intake] = []
+    private var waitingBytes = 0
+    private var isCommitting = false
+    private var writer: SegmentWriter
+    private var chunks: UInt64
+    private var sealedBytes: UInt64
+
+    package nonisolated let counters = Counters()
+
+    package struct Counters: Sendable {
+        package let chunksStored = Counter()
+        package let bytesStored = Counter()
+        package let syncs = Counter()
+        package let framesRead = Counter()
+        package let badFrames = Counter()
+        package let refusedFull = Counter()
+        package let refusedOverloaded = Counter()
+        /// Records entered into the index from the segments at a start.
+        package let recordsRecovered = Counter()
+        package let recordsTorn = Counter()
+    }
+
+    /// Opens the store of a directory, making it when nothing is there, and brings the index up to
+    /// the segments.
+    package static func open(
+        _ settings: ChunkStoreSettings, in environment: any Environment, loop: any EventLoop,
+        stores: any StoreFactory
+    ) async throws(ChunkStoreFault) -> ChunkStore {
+        let opened = try await environment.blocking(.disk) {
+            () throws(ChunkStoreFault) -> Opened in
+            try Opened(settings, environment.files, stores)
+        }
+        return ChunkStore(opened, settings, environment, loop)
+    }
+
+    private struct Opened: Sendable {
+        let files: SegmentFiles
+        let index: ChunkIndex
+        let lock: any File
+        let findings: SegmentScan.Findings
+
+        init(
+            _ settings: ChunkStoreSettings, _ fileSystem: any FileSystem,
+            _ stores: any StoreFactory
+        ) throws(ChunkStoreFault) {
+            let segments = settings.directory + "/segments"
+            do throws(FileFault) {
+                try fileSystem.makeDirectory(segments)
+                self.lock = try fileSystem.open(settings.directory + "/lock", .openOrCreate)
+                guard try self.lock.tryLock() else { throw FileFault.exists(path: "lock") }
+                try fileSystem.syncDirectory(settings.directory)
+            } catch {
+                if case .exists = error { throw .inUse(directory: settings.directory) }
+                throw .file("\(error)")
+            }
+            self.files = SegmentFiles(files: fileSystem, directory: segments)
+            do throws(StoreFault) {
+                let store = try stores.open(settings.directory + "/index", ChunkIndex.options)
+                self.index = ChunkIndex(store: store)
+            } catch { throw .index("\(error)") }
+            do throws(SegmentScan.Fault) {
+                self.findings = try SegmentScan(files: self.files, index: self.index).run()
+            } catch {
+                switch error {
+                case .file(let fault): throw .file("\(fault)")
+                case .index(let fault): throw .index("\(fault)")
+                }
+            }
+        }
+    }
+
+    private init(
+        _ opened: Opened, _ settings: ChunkStoreSettings, _ environment: any Environment,
+        _ loop: any EventLoop
+    ) {
+        self.environment = environment
+        self.loop = loop
+        self.settings = settings
+        self.files = opened.files
+        self.index = opened.index
+        self.lock = opened.lock
+        self.chunks = opened.findings.chunks
+        self.sealedBytes = opened.findings.sealedBytes
+        self.writer = SegmentWriter(
+            files: opened.files, index: opened.index, segmentBytes: settings.segmentBytes,
+            nextSegment: opened.findings.nextSegment)
+        self.counters.recordsRecovered.add(UInt64(opened.findings.records))
+        self.counters.recordsTorn.add(UInt64(opened.findings.torn))
+    }
+
+    /// Stores a sealed chunk; `.stored` is said only when it is durable. The name is never reused,
+    /// so a chunk that is there already is the same chunk.
+    package func put(_ request: PutChunkRequest, _ body: [[UInt8]]) async -> PutChunkAnswer {
+        let bytes = Int(request.sealedBytes)
+        guard self.waitingBytes + bytes <= self.settings.intakeBudgetBytes || self.waiting.isEmpty
+        else {
+            self.counters.refusedOverloaded.add()
+            return .overloaded
+        }
+        let record = SegmentFormat.Record(
+            chunk: request.name, sealedBytes: bytes, frameChecksums: request.frameChecksums)
+        self.waitingBytes += bytes
+        return await withUnsafeContinuation { answer in
+            self.waiting.append(Intake(record: record, body: body, answer: answer))
+            guard !self.isCommitting else { return }
+            self.isCommitting = true
+            self.loop.spawn { await self.commitWaiting() }
+        }
+    }
+
+    /// Writes what waits, one group after the other, until nothing does.
+    private func commitWaiting() async {
+        while !self.waiting.isEmpty {
+            let group = self.waiting
+            self.waiting = []
+            let writer = self.writer
+            let totals = (self.chunks, self.sealedBytes)
+            let reserve = self.settings.reserveBytes
+            let fileSystem = self.environment.files
+            let directory = self.settings.directory
+            let pieces = group.map { SegmentWriter.Piece(record: $0.record, body: $0.body) }
+            let committed = await self.environment.blocking(.disk) {
+                writer.commit(pieces, totals) { () throws(FileFault) -> Bool in
+                    try fileSystem.space(directory).freeBytes >= reserve
+                }
+            }
+            switch committed {
+            case .failed(let reason):
+                await self.environment.terminate(
+                    status: Self.diskFailureStatus,
+                    reason: "chunk store \(directory): \(reason); "
+                        + "check the disk, then wipe this node's data and let it rejoin")
+            case .done(let result):
+                self.take(result, of: group)
+            }
+        }
+        self.isCommitting = false
+    }
+
+    private func take(_ result: SegmentWriter.Result, of group: [Intake]) {
+        self.writer = result.writer
+        self.chunks = result.chunks
+        self.sealedBytes = result.sealedBytes
+        self.counters.syncs.add(result.syncs)
+        for (intake, answer) in zip(group, result.answers) {
+            self.waitingBytes -= intake.record.sealedBytes
+            switch answer {
+            case .stored:
+                self.counters.chunksStored.add()
+                self.counters.bytesStored.add(UInt64(intake.record.sealedBytes))
+            case .full: self.counters.refusedFull.add()
+            case .overloaded, .checksumMismatch, .device: break
+            }
+            intake.answer.resume(returning: answer)
+        }
+    }
+
+    /// Reads a run of a chunk's sealed frames, each checked by its checksum at rest.
+    package nonisolated func read(
+        _ request: ReadChunkRequest
+    ) async -> (ReadChunkAnswer, [UInt8]) {
+        let index = self.index
+        let reader = SegmentReader(files: self.files)
+        let (answer, frames) = await self.environment.blocking(.disk) {
+            () -> (ReadChunkAnswer, [UInt8]) in
+            do throws(StoreFault) {
+                guard let place = try index.place(of: request.name) else { return (.missing, []) }
+                return reader.answer(request, at: place)
+            } catch {
+                return (.device("\(error)"), [])
+            }
+        }
+        switch answer {
+        case .found: self.counters.framesRead.add(UInt64(request.frameCount))
+        case .checksumMismatch: self.counters.badFrames.add()
+        case .missing, .device: break
+        }
+        return (answer, frames)
+    }
+
+    package func status() async -> StoreStatus {
+        let fileSystem = self.environment.files
+        let directory = self.settings.directory
+        let files = self.files
+        let (free, segments) = await self.environment.blocking(.disk) { () -> (UInt64, Int) in
+            do throws(FileFault) {
+                return (try fileSystem.space(directory).freeBytes, try files.numbers().count)
+            } catch { return (0, 0) }
+        }
+        return StoreStatus(
+            chunks: self.chunks, sealedBytes: self.sealedBytes, segments: UInt32(segments),
+            freeBytes: free)
+    }
+
+    /// Ends use of the store; writes that wait are finished first by who drains the node.
+    package func close() async {
+        let index = self.index
+        let lock = self.lock
+        await self.environment.blocking(.disk) {
+            index.store.close()
+            lock.close()
+        }
+    }
+}
+
+extension SegmentReader {
+    fileprivate func answer(
+        _ request: ReadChunkRequest, at place: ChunkIndex.Place
+    ) -> (ReadChunkAnswer, [UInt8]) {
+        do throws(Fault) {
+            let frames = try self.frames(request.frames, of: request.name, at: place)
+            return (.found(chunkSealedBytes: place.sealedBytes), frames)
+        } catch {
+            switch error {
+            case .noRecord: return (.checksumMismatch(frame: request.firstFrame), [])
+            case .checksumMismatch(let frame):
+                return (.checksumMismatch(frame: UInt16(frame)), [])
+            case .file(let fault): return (.device("\(fault)"), [])
+            }
+        }
+    }
+}

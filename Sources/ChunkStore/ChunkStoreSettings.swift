@@ -1,0 +1,31 @@
+import ChunkProtocol
+
+/// How a chunk store is kept. All sizes in bytes.
+package struct ChunkStoreSettings: Sendable, Equatable {
+    /// The store's directory: `segments/`, `index/` and the lock lie in it.
+    package var directory: String
+    /// Chunks being taken in together; over it the store says `.overloaded`.
+    package var intakeBudgetBytes: Int
+    /// Free space that writes of chunks leave to the Raft log and to deletes.
+    package var reserveBytes: UInt64
+    /// How large a segment grows before the next is begun.
+    package var segmentBytes: UInt64
+
+    package init(
+        directory: String, intakeBudgetBytes: Int = 64 << 20, reserveBytes: UInt64 = 2 << 30,
+        segmentBytes: UInt64 = SegmentFormat.segmentBytes
+    ) {
+        self.directory = directory
+        self.intakeBudgetBytes = intakeBudgetBytes
+        self.reserveBytes = reserveBytes
+        self.segmentBytes = segmentBytes
+    }
+}
+
+/// Why a store cannot be opened or go on.
+package enum ChunkStoreFault: Error, Equatable, Sendable {
+    /// Another process holds the directory's lock.
+    case inUse(directory: String)
+    case file(String)
+    case index(String)
+}

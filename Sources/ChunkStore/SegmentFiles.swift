@@ -1,0 +1,171 @@
+import ChunkProtocol
+import IORuntime
+import Primitives
+import Synchronization
+
+/// The segments of a store as files, and the few of them that are held open. Every call may block.
+final class SegmentFiles: Sendable {
+    /// Files held open together, beside those a call is using.
+    private static let mostOpen = 64
+
+    private struct Open {
+        var files: [UInt64: any File] = [:]
+        /// In the order they were opened: the first is closed first.
+        var order: [UInt64] = []
+    }
+
+    private let files: any FileSystem
+    private let directory: String
+    private let open = Mutex(Open())
+
+    init(files: any FileSystem, directory: String) {
+        self.files = files
+        self.directory = directory
+    }
+
+    /// The numbers of all segments, ascending.
+    func numbers() throws(FileFault) -> [UInt64] {
+        try self.files.list(self.directory).compactMap { name in
+            guard name.hasSuffix(Self.suffix) else { return nil }
+            return UInt64(name.dropLast(Self.suffix.count), radix: 16)
+        }.sorted()
+    }
+
+    /// Makes the file of a new segment, durable by name, with its space reserved.
+    func create(_ number: UInt64, bytes: UInt64) throws(FileFault) -> any File {
+        let file = try self.files.open(self.path(number), .create)
+        do throws(FileFault) {
+            try file.preallocate(0..<bytes)
+            try self.files.syncDirectory(self.directory)
+        } catch {
+            file.close()
+            try self.files.remove(self.path(number))
+            throw error
+        }
+        self.keep(file, number)
+        return file
+    }
+
+    /// The open file of a segment.
+    func file(_ number: UInt64) throws(FileFault) -> any File {
+        if let file = self.open.withLock({ $0.files[number] }) { return file }
+        let file = try self.files.open(self.path(number), .update)
+        self.keep(file, number)
+        return file
+    }
+
+    private func keep(_ file: any File, _ number: UInt64) {
+        // A file that falls out is closed by its last user, which may be reading it right now.
+        self.open.withLock { open in
+            open.files[number] = file
+            open.order.append(number)
+            if open.order.count > Self.mostOpen {
+                open.files[open.order.removeFirst()] = nil
+            }
+        }
+    }
+
+    private static let suffix = ".segment"
+
+    private func path(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        let padded = String(repeating: "0", count: 16 - digits.count) + digits
+        return self.directory + "/" + padded + Self.suffix
+    }
+}
+
+/// Reads and checks the records of segments.
+struct SegmentReader {
+    let files: SegmentFiles
+
+    enum Fault: Error, Equatable {
+        case file(FileFault)
+        /// No valid record of this chunk stands there.
+        case noRecord
+        case checksumMismatch(frame: Int)
+    }
+
+    /// Reads a run of a record's sealed frames, each proven by its checksum.
+    func frames(
+        _ frames: Range<Int>, of name: ChunkName, at place: ChunkIndex.Place
+    ) throws(Fault) -> [UInt8] {
+        let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
+        let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
+        let header = try Self.reading { () throws(FileFault) in
+            try file.read(headerBytes, at: place.offset)
+        }
+        guard
+            let record = Self.record(header, place.segment, place.offset),
+            record.name == name, record.kind == .chunk,
+            frames.upperBound <= record.frameChecksums.count,
+            let layout = SealedLayout(sealedBytes: record.sealedBytes)
+        else { throw .noRecord }
+        let range = layout.sealedRange(ofFrames: frames)
+        let sealed = try Self.reading { () throws(FileFault) in
+            try file.read(range.count, at: place.offset + UInt64(headerBytes + range.lowerBound))
+        }
+        let checksums = Array(record.frameChecksums[frames])
+        if let bad = FrameChecksums.firstMismatch(in: [sealed], checksums) {
+            throw .checksumMismatch(frame: frames.lowerBound + bad)
+        }
+        return sealed
+    }
+
+    private static func reading<Value>(
+        _ read: () throws(FileFault) -> Value
+    ) throws(Fault) -> Value {
+        do throws(FileFault) { return try read() } catch { throw .file(error) }
+    }
+
+    /// The record whose header these bytes are; nil when they are none.
+    static func record(
+        _ header: [UInt8], _ segment: UInt64, _ offset: UInt64
+    ) -> SegmentFormat.Record? {
+        do throws(FormatFault) {
+            return try SegmentFormat.readHeader(header[...], segment: segment, offset: offset)
+        } catch {
+            return nil
+        }
+    }
+}
+
+/// The checksums of sealed frames that lie across pieces of a body.
+package enum FrameChecksums {
+    private static let stride = SealedLayout.frameBytes + SealedLayout.tagBytes
+
+    /// The first frame that is not what its checksum says; nil when all are, and there are as many
+    /// as there are checksums.
+    package static func firstMismatch(in pieces: [[UInt8]], _ checksums: [UInt32]) -> Int? {
+        let computed = Self.of(pieces)
+        for (frame, checksum) in checksums.enumerated() {
+            guard frame < computed.count, computed[frame] == checksum else { return frame }
+        }
+        return computed.count == checksums.count ? nil : checksums.count
+    }
+
+    /// CRC-32C of each frame of a sealed chunk.
+    package static func of(_ pieces: [[UInt8]]) -> [UInt32] {
+        var checksums: [UInt32] = []
+        var current: UInt32 = 0
+        var filled = 0
+        for piece in pieces {
+            piece.withUnsafeBytes { bytes in
+                var position = 0
+                while position < bytes.count {
+                    let count = min(Self.stride - filled, bytes.count - position)
+                    let part = UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
+                    current = CRC32C.of(part, after: current)
+                    filled += count
+                    position += count
+                    if filled == Self.stride {
+                        checksums.append(current)
+                        current = 0
+                        filled = 0
+                    }
+                }
+            }
+        }
+        if filled > 0 { checksums.append(current) }
+        return checksums
+    }
+}
