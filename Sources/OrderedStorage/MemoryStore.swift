@@ -71,7 +71,7 @@ package final class MemoryStore: OrderedStore {
 
     package func checkpoint(into directory: String) throws(StoreFault) {
         guard self.disk.create(directory, try self.contents()) else {
-            throw .device("\(directory) exists already")
+            throw .misuse("\(directory) exists already")
         }
     }
 
