@@ -1,0 +1,115 @@
+import OrderedStorage
+import Primitives
+import RocksStore
+import Testing
+
+@Suite struct RocksStoreTests {
+    private static let rows = Family(index: 0, name: "rows")
+    private static let sums = Family(index: 1, name: "default")
+
+    private let directory: TestDirectory
+    private let factory = RocksStoreFactory()
+
+    init() throws { self.directory = try TestDirectory() }
+
+    private func open(
+        _ path: String, families: [Family] = [rows, sums], isLogged: Bool = false
+    ) throws -> any OrderedStore {
+        try self.factory.open(path, StoreOptions(families: families, isLogged: isLogged))
+    }
+
+    @Test func `a lookup in memory asks no disk, and knows what was read before`() throws {
+        let path = self.directory.fresh()
+        let store = try self.open(path)
+        var batch = WriteBatch()
+        for key in 0..<100 as Range<UInt8> { batch.put(Self.rows, [key], [key]) }
+        try store.write(batch, .unlogged)
+        #expect(store.getIfCached(Self.rows, [5]) == .found([5]))
+        #expect(store.getIfCached(Self.rows, [200]) == .absent)
+        store.close()
+
+        let cold = try RocksStoreFactory().open(
+            path, StoreOptions(families: [Self.rows, Self.sums], isLogged: false))
+        defer { cold.close() }
+        #expect(cold.getIfCached(Self.rows, [5]) == .unknown)
+        #expect(try cold.get(Self.rows, [5]) == [5])
+        #expect(cold.getIfCached(Self.rows, [5]) == .found([5]))
+        #expect(cold.getIfCached(Self.rows, [200]) != .found([200]))
+    }
+
+    @Test func `a directory is open once`() throws {
+        let path = self.directory.fresh()
+        let store = try self.open(path)
+        #expect(throws: StoreFault.self) { try self.open(path) }
+        store.close()
+        try self.open(path).close()
+    }
+
+    @Test func `a store without one of its families is refused`() throws {
+        let path = self.directory.fresh()
+        try self.open(path).close()
+        #expect {
+            try self.open(path, families: [Family(index: 0, name: "default")])
+        } throws: { error in
+            guard case StoreFault.misuse = error else { return false }
+            return true
+        }
+    }
+
+    @Test func `a family that is new comes with the next open`() throws {
+        let path = self.directory.fresh()
+        try self.open(path).close()
+        let late = Family(index: 2, name: "late")
+        let store = try self.open(path, families: [Self.rows, Self.sums, late])
+        defer { store.close() }
+        #expect(try store.get(late, [1]) == nil)
+    }
+
+    @Test func `a directory that cannot be made is a fault of the device`() throws {
+        #expect {
+            try self.open(self.directory.fresh() + "/missing/store")
+        } throws: { error in
+            guard case StoreFault.device = error else { return false }
+            return true
+        }
+    }
+
+    @Test func `many threads see whole batches`() async throws {
+        let store = try self.open(self.directory.fresh())
+        defer { store.close() }
+        // Each batch moves an amount from one row to another: the sum of a snapshot never changes.
+        var initial = WriteBatch()
+        for key in 0..<8 as Range<UInt8> { initial.put(Self.rows, [key], [100]) }
+        try store.write(initial, .unlogged)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try Self.moveAmounts(in: store, seed: 1) }
+            for _ in 0..<3 {
+                group.addTask {
+                    for _ in 0..<300 {
+                        let cursor = store.snapshot().scan(Self.rows, .all)
+                        var sum = 0
+                        while let pair = try cursor.next() { sum += Int(pair.value[0]) }
+                        #expect(sum == 800)
+                    }
+                }
+            }
+            group.addTask { for _ in 0..<10 { try store.flush() } }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func moveAmounts(in store: any OrderedStore, seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        for _ in 0..<3_000 {
+            let from = UInt8.random(in: 0..<8, using: &random)
+            let to = UInt8.random(in: 0..<8, using: &random)
+            guard from != to, let left = try store.get(self.rows, [from])?.first, left > 0,
+                let right = try store.get(self.rows, [to])?.first, right < .max
+            else { continue }
+            var batch = WriteBatch()
+            batch.put(self.rows, [from], [left - 1])
+            batch.put(self.rows, [to], [right + 1])
+            try store.write(batch, .unlogged)
+        }
+    }
+}
