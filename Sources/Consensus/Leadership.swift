@@ -1,0 +1,33 @@
+import Primitives
+
+/// What a replica knows only while it leads.
+struct Leadership: Sendable {
+    var progress: [NodeID: Progress] = [:]
+    var reads = WaitingReads()
+    var heartbeatElapsed = 0
+    /// To whom leadership is being handed over. No proposal is taken meanwhile, so that the
+    /// follower can catch up.
+    var successor: NodeID?
+}
+
+/// Reads on their way to an index (thesis §6.4).
+struct WaitingReads: Sendable {
+    /// Reads that share one round of heartbeats.
+    struct Round: Sendable {
+        let position: UInt64
+        let index: LogIndex
+        let tickets: [UInt64]
+    }
+
+    /// Asked for since the last round began, or before the first entry of the term was committed.
+    var newcomers: [UInt64] = []
+    /// Waiting for a quorum to confirm, oldest first.
+    var rounds: [Round] = []
+    /// The last position given out in this term. A round is confirmed by heartbeats that left after
+    /// it was given out, and by nothing else; a read that is asked again is a new read.
+    var position: UInt64 = 0
+
+    var waiting: Int {
+        self.rounds.reduce(self.newcomers.count) { $0 + $1.tickets.count }
+    }
+}

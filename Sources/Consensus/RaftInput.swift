@@ -1,0 +1,62 @@
+import Primitives
+
+/// What can happen to a replica.
+package enum RaftInput: Sendable {
+    /// One more tick has passed.
+    case tick
+    /// A message of another replica of the group came, as the transport authenticated it.
+    case message(RaftMessage)
+    /// Append these payloads, in order, as one entry each. `Effects.proposals` answers the ticket.
+    case propose(payloads: [[UInt8]], ticket: UInt64)
+    /// Which index must be applied here before a linearizable read? `Effects.reads` answers.
+    case readIndex(ticket: UInt64)
+    /// A write and all before it are durable, and its messages are on their way.
+    case persisted(WriteToken)
+    /// Entries handed out in `Effects.apply` are applied through this index.
+    case applied(through: LogIndex)
+    /// The storage answers an `Effects.loads`.
+    case loaded(LoadedEntries)
+    /// The storage dropped the entries through this one (applied, and durable in the state machine;
+    /// the caller decides how much to keep for followers).
+    case truncated(through: LogAnchor)
+    /// The process of this node is gone: its connection was reset *and* a new one refused. A
+    /// follower of it stands for election after a short jitter instead of a timeout. Safe however
+    /// wrong the news is, because terms decide; it would not be under leases, and there are none.
+    case forgetLeader(NodeID)
+    /// Messages to this node were lost; stop pipelining.
+    case unreachable(NodeID)
+    /// Hand leadership over to this voter. Ignored unless leading; given up after an election
+    /// timeout.
+    case transferLeadership(to: NodeID)
+    /// Stand for election now.
+    case campaign
+}
+
+/// Names a write of `Effects.write`. Writes are numbered in the order they are handed out.
+package struct WriteToken: Hashable, Sendable {
+    package let number: UInt64
+
+    package init(number: UInt64) { self.number = number }
+}
+
+/// The answer to a `LoadRequest`.
+package struct LoadedEntries: Sendable {
+    package enum Outcome: Sendable {
+        /// The entry before the first one asked for, and consecutive entries from there on.
+        case entries(previous: LogAnchor, [Entry])
+        /// The storage no longer has the first one.
+        case truncated
+        /// The storage could not answer now. The leader asks again after the next heartbeat.
+        case failed
+    }
+
+    package let peer: NodeID
+    package let from: LogIndex
+    package let outcome: Outcome
+
+    package init(peer: NodeID, from: LogIndex, outcome: Outcome) {
+        self.peer = peer
+        self.from = from
+        self.outcome = outcome
+    }
+}

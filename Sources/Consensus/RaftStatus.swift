@@ -1,0 +1,46 @@
+import Primitives
+
+/// A replica as an operator sees it.
+package struct RaftStatus: Sendable {
+    package let node: NodeID
+    package let role: RaftRole
+    package let term: Term
+    package let vote: NodeID?
+    package let leader: NodeID?
+    package let truncated: LogIndex
+    package let applied: LogIndex
+    package let commit: LogIndex
+    package let persisted: LogIndex
+    package let last: LogAnchor
+    /// What the log holds beyond what is applied.
+    package let unappliedBytes: Int
+    package let waitingReads: Int
+    /// The followers, in order; empty unless leading.
+    package let peers: [Peer]
+
+    package struct Peer: Sendable {
+        package let node: NodeID
+        package let state: Progress.State
+        package let match: LogIndex
+        package let next: LogIndex
+        package let isRecentlyActive: Bool
+    }
+}
+
+extension RaftReplica {
+    package var status: RaftStatus {
+        RaftStatus(
+            node: self.node, role: self.role, term: self.term, vote: self.vote,
+            leader: self.leader, truncated: self.log.truncated.index, applied: self.applied,
+            commit: self.commit, persisted: self.log.persisted, last: self.log.last,
+            unappliedBytes: self.log.sizeBytes(after: self.applied, through: self.log.last.index),
+            waitingReads: self.leadership.reads.waiting,
+            peers: self.peers.compactMap { node in
+                self.leadership.progress[node].map {
+                    RaftStatus.Peer(
+                        node: node, state: $0.state, match: $0.match, next: $0.next,
+                        isRecentlyActive: $0.isRecentlyActive)
+                }
+            })
+    }
+}
