@@ -1,4 +1,4 @@
-package import Primitives
+internal import Primitives
 
 /// Makes a layout for the nodes there are, balanced exactly and with few distinct sets of nodes.
 ///

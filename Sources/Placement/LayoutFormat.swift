@@ -1,5 +1,5 @@
 package import Primitives
-package import Wire
+internal import Wire
 
 /// The bytes of a layout: format version, layout version, counts, nodes, each distinct set of homes
 /// once, and for each partition one byte (two, with more than 256 sets) that says which set it has.

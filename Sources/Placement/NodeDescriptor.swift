@@ -1,5 +1,5 @@
 package import Primitives
-package import Wire
+internal import Wire
 
 /// What placement knows of a node: who it is, what fails with it, how much it takes.
 package struct NodeDescriptor: Hashable, Sendable {

@@ -1,0 +1,60 @@
+/// The bounds of the catalog, each with its unit. A decoder refuses what is over them, so that no
+/// entry, row or answer can be larger than these say.
+package enum CatalogLimits {
+    /// Commands that may share one Raft entry; also keeps ordinals within a version's 16 bits.
+    package static let commandsPerEntry = 4_096
+    /// Results a session keeps: how far a client may run ahead of its oldest unanswered command.
+    package static let sessionWindow: UInt64 = 1_024
+    /// Sessions a group keeps. The one that was silent longest makes room.
+    package static let sessionsPerGroup: UInt64 = 16_384
+    /// Log time after which a silent session is gone.
+    package static let sessionLifetime: Duration = .seconds(3_600)
+    /// How exactly a session's last use is remembered, so that it is not rewritten by every command.
+    package static let sessionTouchInterval: Duration = .seconds(60)
+    /// Expired sessions whose rows one `openSession` removes.
+    package static let sessionsSweptPerOpening = 16
+
+    /// The length of a bucket's name, in bytes (Amazon S3, "Bucket naming rules").
+    package static let bucketNameBytes = 3...63
+    /// The length of an object's key, in bytes of UTF-8 (Amazon S3, "Object key names").
+    package static let objectKeyBytes = 1...1_024
+    package static let ownerBytes = 1...64
+    package static let accessKeyIDBytes = 3...128
+    package static let entityTagBytes = 1...64
+    package static let contentTypeBytes = 256
+    /// Names and values of the user's metadata together (Amazon S3 allows 2 KB).
+    package static let userMetadataBytes = 2 << 10
+    /// Names and values of the stored response headers together.
+    package static let storedHeadersBytes = 8 << 10
+    package static let fieldsPerObject = 256
+    package static let checksumsPerObject = 8
+    package static let checksumBytes = 64
+    /// Anything sealed under the master key: secrets, bucket keys, private keys.
+    package static let wrappedBytes = 4_096
+    package static let publicKeyBytes = 1_024
+    package static let linkKeyIDBytes = 1...64
+
+    /// Plain bytes that may stand in a manifest instead of in chunks.
+    package static let inlineBytes = 16 << 10
+    /// What sealing may add to them.
+    package static let inlineSealBytes = 256
+    /// Chunks of one command: a 5 GiB body in chunks of 8 MiB is 640, and chunks that ended early
+    /// under memory pressure are more.
+    package static let chunksPerManifest = 8_192
+    package static let chunkBytes: UInt32 = 16 << 20
+    /// What compression headers and seals may add to a chunk.
+    package static let chunkSealBytes: UInt32 = 64 << 10
+    /// Nodes a chunk may name that are not its homes.
+    package static let exceptionsPerChunk = 8
+
+    /// Objects and common prefixes of one page of a listing (Amazon S3, `max-keys`).
+    package static let listPage = 1_000
+    package static let delimiterBytes = 1_024
+    package static let bucketPage = 1_000
+
+    package static let nodes = 65_536
+    package static let addressBytes = 255
+    package static let groups = 65_536
+    package static let votersPerGroup = 7
+    package static let linkKeys = 64
+}

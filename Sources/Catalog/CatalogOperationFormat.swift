@@ -1,0 +1,187 @@
+internal import Placement
+package import Primitives
+internal import Wire
+
+/// A tag, and the operation's fields behind it. Tags are for ever.
+extension CatalogOperation: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .unreadable: writer.write(UInt8(0))
+        case .openSession(let session): writer.write(tag: 1) { $0.write(session.rawValue) }
+        case .adoptSlots(let adopt): writer.write(tag: 2) { $0.write(adopt) }
+        case .releaseSlots(let release): writer.write(tag: 3) { $0.write(release) }
+        case .createBucket(let create): writer.write(tag: 4) { $0.write(create) }
+        case .deleteBucket(let name): writer.write(tag: 5) { $0.write(name) }
+        case .putObject(let put): writer.write(tag: 6) { $0.write(put) }
+        case .deleteObject(let delete): writer.write(tag: 7) { $0.write(delete) }
+        case .createAccessKey(let key): writer.write(tag: 8) { $0.write(key) }
+        case .deleteAccessKey(let id): writer.write(tag: 9) { $0.write(id) }
+        case .bootstrap(let bootstrap): writer.write(tag: 32) { $0.write(bootstrap) }
+        case .finishBootstrap: writer.write(UInt8(33))
+        case .registerNode(let record): writer.write(tag: 34) { $0.write(record) }
+        case .allocateIncarnation: writer.write(UInt8(35))
+        case .setLayout(let set):
+            writer.write(tag: 36) {
+                $0.write(set.expected.rawValue)
+                $0.write(set.layout)
+            }
+        case .setGroupTable(let set):
+            writer.write(tag: 37) {
+                $0.write(set.expected)
+                $0.write(set.table)
+            }
+        case .addLinkKey(let key): writer.write(tag: 38) { $0.write(key) }
+        case .removeLinkKey(let id): writer.write(tag: 39) { $0.writeString(id) }
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        switch try reader.read(UInt8.self) {
+        case 1: self = .openSession(SessionID(try reader.read()))
+        case 2: self = .adoptSlots(try AdoptSlots(from: &reader))
+        case 3: self = .releaseSlots(try ReleaseSlots(from: &reader))
+        case 4: self = .createBucket(try CreateBucket(from: &reader))
+        case 5: self = .deleteBucket(try BucketName(from: &reader))
+        case 6: self = .putObject(try PutObject(from: &reader))
+        case 7: self = .deleteObject(try DeleteObject(from: &reader))
+        case 8: self = .createAccessKey(try AccessKey(from: &reader))
+        case 9: self = .deleteAccessKey(try AccessKeyID(from: &reader))
+        case 32: self = .bootstrap(try Bootstrap(from: &reader))
+        case 33: self = .finishBootstrap
+        case 34: self = .registerNode(try NodeRecord(from: &reader))
+        case 35: self = .allocateIncarnation
+        case 36:
+            let expected = LayoutVersion(try reader.read())
+            self = .setLayout(SetLayout(expected: expected, layout: try Layout(from: &reader)))
+        case 37:
+            let expected = try reader.read(UInt64.self)
+            self = .setGroupTable(
+                SetGroupTable(expected: expected, table: try GroupTable(from: &reader)))
+        case 38: self = .addLinkKey(try LinkKey(from: &reader))
+        case 39:
+            self = .removeLinkKey(
+                id: try reader.readString(
+                    field: "link key", bounds: CatalogLimits.linkKeyIDBytes))
+        default: throw .invalid(field: "operation", offset: at)
+        }
+    }
+}
+
+extension ByteWriter {
+    /// A tag, and what belongs to it.
+    mutating func write(tag: UInt8, _ body: (inout ByteWriter) -> Void) {
+        self.write(tag)
+        body(&self)
+    }
+}
+
+extension AdoptSlots: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.slots)
+        writer.write(self.epoch.rawValue)
+        writer.write(self.versionFloor)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let slots = try SlotRange(from: &reader)
+        let epoch = Epoch(try reader.read())
+        let at = reader.offset
+        let versionFloor = try reader.read(UInt64.self)
+        // A version is an index of 48 bits; a floor near its end would overflow every later one.
+        guard versionFloor < 1 << 47 else { throw .invalid(field: "version floor", offset: at) }
+        self.init(slots: slots, epoch: epoch, versionFloor: versionFloor)
+    }
+}
+
+extension ReleaseSlots: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.slots)
+        writer.write(self.epoch.rawValue)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        self.init(slots: try SlotRange(from: &reader), epoch: Epoch(try reader.read()))
+    }
+}
+
+extension CreateBucket: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.name)
+        writer.write(self.owner)
+        writer.writeBytes(self.wrappedKey)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let name = try BucketName(from: &reader)
+        let owner = try OwnerID(from: &reader)
+        let key = try reader.readBytes(
+            field: "wrapped bucket key", limit: CatalogLimits.wrappedBytes)
+        self.init(name: name, owner: owner, wrappedKey: Array(key))
+    }
+}
+
+extension DeleteObject: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.bucket)
+        writer.write(self.key)
+        writer.write(self.precondition)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        self.init(
+            bucket: try BucketName(from: &reader), key: try ObjectKey(from: &reader),
+            precondition: try ObjectPrecondition(from: &reader))
+    }
+}
+
+extension ObjectPrecondition: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .none: writer.write(UInt8(0))
+        case .absent: writer.write(UInt8(1))
+        case .present: writer.write(UInt8(2))
+        case .matches(let tag): writer.write(tag: 3) { $0.write(tag) }
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        switch try reader.read(UInt8.self) {
+        case 0: self = .none
+        case 1: self = .absent
+        case 2: self = .present
+        case 3: self = .matches(try EntityTag(from: &reader))
+        default: throw .invalid(field: "precondition", offset: at)
+        }
+    }
+}
+
+extension Bootstrap: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.writeRaw(self.cluster.bytes)
+        writer.write(self.firstAccessKey)
+        writer.write(self.linkKey)
+        writer.writeMessages(self.nodes)
+        writer.write(self.layout)
+        writer.write(self.groupTable)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        self.init(
+            cluster: try ClusterID(from: &reader), firstAccessKey: try AccessKey(from: &reader),
+            linkKey: try LinkKey(from: &reader),
+            nodes: try reader.readMessages(field: "nodes", limit: CatalogLimits.nodes),
+            layout: try Layout(from: &reader), groupTable: try GroupTable(from: &reader))
+    }
+}
+
+extension ClusterID {
+    init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        guard let cluster = Self(bytes: Array(try reader.readRaw(16))) else {
+            throw .invalid(field: "cluster", offset: at)
+        }
+        self = cluster
+    }
+}

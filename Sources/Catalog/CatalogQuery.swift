@@ -1,0 +1,95 @@
+package import Placement
+package import Primitives
+internal import Wire
+
+/// Everything that can be read of a group. A query says nothing of how fresh its answer must be:
+/// whoever serves it decides when to read, and then answers from one view.
+package enum CatalogQuery: Equatable, Sendable {
+    // Data groups.
+
+    /// The current version, and what its bytes are where `withManifest`.
+    case object(BucketName, ObjectKey, withManifest: Bool)
+    case manifest(BucketName, ManifestID)
+    case bucket(BucketName)
+    case buckets(ListBuckets)
+    case objects(ListObjects)
+    case accessKey(AccessKeyID)
+    case slot(Slot)
+
+    // Any group.
+
+    case session(SessionID)
+    case applied
+
+    // The system group.
+
+    case cluster
+    /// The layout, unless the asker has `known` already.
+    case layout(known: LayoutVersion)
+    case nodes
+    case groupTable
+    case linkKeys
+    /// The greatest incarnation given out.
+    case incarnation
+
+    /// The slot whose owner must answer; nil for what concerns a whole group.
+    package var slot: Slot? {
+        switch self {
+        case .object(let bucket, _, _), .manifest(let bucket, _), .bucket(let bucket): bucket.slot
+        case .objects(let list): list.bucket.slot
+        case .accessKey(let id): id.slot
+        case .buckets, .slot, .session, .applied, .cluster, .layout, .nodes, .groupTable, .linkKeys,
+            .incarnation:
+            nil
+        }
+    }
+}
+
+package enum CatalogAnswer: Equatable, Sendable {
+    /// The group does not own the slot; ask group 0 for the table and try again.
+    case slotNotOwned(Epoch)
+    /// What was asked for is not there: a key, a manifest, an access key, a session, a cluster that
+    /// was never bootstrapped.
+    case absent
+    case noSuchBucket
+
+    case object(ObjectHead, Manifest?)
+    case manifest(Manifest)
+    case bucket(Bucket)
+    case buckets([Bucket])
+    case objects(ObjectPage)
+    case accessKey(AccessKey)
+    case slot(SlotOwnership)
+    case session(Session)
+    case applied(AppliedPosition)
+    case cluster(Cluster)
+    case layout(Layout)
+    /// The asker's layout is the current one.
+    case layoutUnchanged
+    case nodes([NodeRecord])
+    case groupTable(GroupTable)
+    case linkKeys([LinkKey])
+    case incarnation(UInt64)
+
+    /// The answer without anything sealed under the master key: what may leave for an edge, which
+    /// gets a bucket's key only through an authorised request, and a user's or a link's never.
+    package var withoutSecrets: CatalogAnswer {
+        switch self {
+        case .bucket(let bucket): .bucket(bucket.withoutKey)
+        case .buckets(let buckets): .buckets(buckets.map(\.withoutKey))
+        case .accessKey(let key): .accessKey(key.withoutSecret)
+        case .linkKeys(let keys): .linkKeys(keys.map(\.withoutPrivateKey))
+        case .cluster(let cluster):
+            .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
+        case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .session,
+            .applied, .layout, .layoutUnchanged, .nodes, .groupTable, .incarnation:
+            self
+        }
+    }
+}
+
+extension AccessKey {
+    package var withoutSecret: AccessKey {
+        AccessKey(id: self.id, owner: self.owner, state: self.state, wrappedSecret: [])
+    }
+}

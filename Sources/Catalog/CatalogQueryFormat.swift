@@ -1,0 +1,125 @@
+internal import Placement
+package import Primitives
+internal import Wire
+
+/// A tag, and the query's fields behind it. Tags are for ever.
+extension CatalogQuery: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .object(let bucket, let key, let withManifest):
+            writer.write(tag: 1) {
+                $0.write(bucket)
+                $0.write(key)
+                $0.write(withManifest)
+            }
+        case .manifest(let bucket, let manifest):
+            writer.write(tag: 2) {
+                $0.write(bucket)
+                $0.write(manifest.rawValue)
+            }
+        case .bucket(let name): writer.write(tag: 3) { $0.write(name) }
+        case .buckets(let list): writer.write(tag: 4) { $0.write(list) }
+        case .objects(let list): writer.write(tag: 5) { $0.write(list) }
+        case .accessKey(let id): writer.write(tag: 6) { $0.write(id) }
+        case .slot(let slot): writer.write(tag: 7) { $0.write(slot.rawValue) }
+        case .session(let session): writer.write(tag: 8) { $0.write(session.rawValue) }
+        case .applied: writer.write(UInt8(9))
+        case .cluster: writer.write(UInt8(32))
+        case .layout(let known): writer.write(tag: 33) { $0.write(known.rawValue) }
+        case .nodes: writer.write(UInt8(34))
+        case .groupTable: writer.write(UInt8(35))
+        case .linkKeys: writer.write(UInt8(36))
+        case .incarnation: writer.write(UInt8(37))
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        switch try reader.read(UInt8.self) {
+        case 1:
+            self = .object(
+                try BucketName(from: &reader), try ObjectKey(from: &reader),
+                withManifest: try reader.readBool())
+        case 2:
+            self = .manifest(
+                try BucketName(from: &reader), ManifestID(rawValue: try reader.read()))
+        case 3: self = .bucket(try BucketName(from: &reader))
+        case 4: self = .buckets(try ListBuckets(from: &reader))
+        case 5: self = .objects(try ListObjects(from: &reader))
+        case 6: self = .accessKey(try AccessKeyID(from: &reader))
+        case 7: self = .slot(Slot(rawValue: try reader.read()))
+        case 8: self = .session(SessionID(try reader.read()))
+        case 9: self = .applied
+        case 32: self = .cluster
+        case 33: self = .layout(known: LayoutVersion(try reader.read()))
+        case 34: self = .nodes
+        case 35: self = .groupTable
+        case 36: self = .linkKeys
+        case 37: self = .incarnation
+        default: throw .invalid(field: "query", offset: at)
+        }
+    }
+}
+
+/// A tag, and the answer's fields behind it. Tags are for ever.
+extension CatalogAnswer: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .slotNotOwned(let epoch): writer.write(tag: 1) { $0.write(epoch.rawValue) }
+        case .absent: writer.write(UInt8(2))
+        case .noSuchBucket: writer.write(UInt8(3))
+        case .object(let head, let manifest):
+            writer.write(tag: 4) {
+                $0.write(head)
+                $0.writeOptionalMessage(manifest)
+            }
+        case .manifest(let manifest): writer.write(tag: 5) { $0.write(manifest) }
+        case .bucket(let bucket): writer.write(tag: 6) { $0.write(bucket) }
+        case .buckets(let buckets): writer.write(tag: 7) { $0.writeMessages(buckets) }
+        case .objects(let page): writer.write(tag: 8) { $0.write(page) }
+        case .accessKey(let key): writer.write(tag: 9) { $0.write(key) }
+        case .slot(let ownership): writer.write(tag: 10) { $0.write(ownership) }
+        case .session(let session): writer.write(tag: 11) { $0.write(session) }
+        case .applied(let position): writer.write(tag: 12) { $0.write(position) }
+        case .cluster(let cluster): writer.write(tag: 32) { $0.write(cluster) }
+        case .layout(let layout): writer.write(tag: 33) { $0.write(layout) }
+        case .layoutUnchanged: writer.write(UInt8(34))
+        case .nodes(let nodes): writer.write(tag: 35) { $0.writeMessages(nodes) }
+        case .groupTable(let table): writer.write(tag: 36) { $0.write(table) }
+        case .linkKeys(let keys): writer.write(tag: 37) { $0.writeMessages(keys) }
+        case .incarnation(let number): writer.write(tag: 38) { $0.write(number) }
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        switch try reader.read(UInt8.self) {
+        case 1: self = .slotNotOwned(Epoch(try reader.read()))
+        case 2: self = .absent
+        case 3: self = .noSuchBucket
+        case 4:
+            self = .object(try ObjectHead(from: &reader), try reader.readOptionalMessage())
+        case 5: self = .manifest(try Manifest(from: &reader))
+        case 6: self = .bucket(try Bucket(from: &reader))
+        case 7:
+            self = .buckets(
+                try reader.readMessages(field: "buckets", limit: CatalogLimits.bucketPage))
+        case 8: self = .objects(try ObjectPage(from: &reader))
+        case 9: self = .accessKey(try AccessKey(from: &reader))
+        case 10: self = .slot(try SlotOwnership(from: &reader))
+        case 11: self = .session(try Session(from: &reader))
+        case 12: self = .applied(try AppliedPosition(from: &reader))
+        case 32: self = .cluster(try Cluster(from: &reader))
+        case 33: self = .layout(try Layout(from: &reader))
+        case 34: self = .layoutUnchanged
+        case 35:
+            self = .nodes(try reader.readMessages(field: "nodes", limit: CatalogLimits.nodes))
+        case 36: self = .groupTable(try GroupTable(from: &reader))
+        case 37:
+            self = .linkKeys(
+                try reader.readMessages(field: "link keys", limit: CatalogLimits.linkKeys))
+        case 38: self = .incarnation(try reader.read())
+        default: throw .invalid(field: "answer", offset: at)
+        }
+    }
+}

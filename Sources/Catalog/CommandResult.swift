@@ -1,0 +1,68 @@
+package import Placement
+package import Primitives
+
+/// What became of a command: the same on every replica, and the same again for a repeat.
+package enum CommandResult: Equatable, Sendable {
+    // Refusals that any command may meet.
+
+    /// The bytes are no command that this release reads.
+    case malformed
+    /// System commands go to group 0, all others to data groups.
+    case wrongGroup
+    /// The session never was, has expired, or has forgotten the command: whether it was applied
+    /// before is not known here, and it was not applied now.
+    case sessionUnknown
+    /// The group does not own the slot; `epoch` is the latest it knows of, 0 when it never did.
+    case slotNotOwned(Epoch)
+    /// A bound of `CatalogLimits` would be passed.
+    case limitReached
+
+    case sessionOpened(firstSequence: UInt64)
+    case slotsAdopted(Epoch)
+    /// - `versionFloor`: what `AdoptSlots` must be told, so that versions go on growing.
+    case slotsReleased(Epoch, versionFloor: UInt64)
+    /// The group knows a later epoch of one of the slots.
+    case staleEpoch(Epoch)
+
+    case bucketCreated
+    /// The same owner has it already; nothing changed.
+    case bucketAlreadyOwned
+    /// Another owner has it.
+    case bucketTaken
+    case bucketDeleted
+    case bucketNotEmpty
+    case noSuchBucket
+
+    case stored(VersionID, at: Timestamp)
+    case preconditionFailed
+    /// A precondition asked for a current version, and there is none.
+    case noSuchKey
+    /// The manifest to share is gone.
+    case noSuchManifest
+    /// Whether there was something to delete.
+    case objectDeleted(existed: Bool)
+
+    case accessKeyCreated
+    /// The identity stands already, with other contents.
+    case accessKeyTaken
+    case accessKeyDeleted
+
+    case bootstrapped
+    /// The cluster was made before, under this name; nothing changed.
+    case bootstrappedBefore(ClusterID)
+    case bootstrapFinished
+    case nodeRegistered
+    /// The identity is not above all that were ever used, and no node has it.
+    case nodeIdentityUsed
+    case incarnation(UInt64)
+    case layoutSet(LayoutVersion)
+    /// The layout is another one than was expected, or the new version is not above it.
+    case layoutChanged(current: LayoutVersion)
+    case groupTableSet(version: UInt64)
+    /// The table is another one than was expected, or the new version is not above it.
+    case groupTableChanged(current: UInt64)
+    case linkKeyAdded
+    /// The identity stands already, with other contents.
+    case linkKeyTaken
+    case linkKeyRemoved
+}

@@ -1,0 +1,147 @@
+internal import Placement
+package import Primitives
+internal import Wire
+
+/// A tag, and the result's fields behind it. Tags are for ever: results rest in session rows.
+extension CommandResult: WireMessage {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.tag)
+        switch self {
+        case .slotNotOwned(let epoch), .slotsAdopted(let epoch), .staleEpoch(let epoch):
+            writer.write(epoch.rawValue)
+        case .sessionOpened(let sequence): writer.write(sequence)
+        case .slotsReleased(let epoch, let versionFloor):
+            writer.write(epoch.rawValue)
+            writer.write(versionFloor)
+        case .stored(let version, let time):
+            writer.write(version.rawValue)
+            writer.write(time)
+        case .objectDeleted(let existed): writer.write(existed)
+        case .bootstrappedBefore(let cluster): writer.writeRaw(cluster.bytes)
+        case .incarnation(let number): writer.write(number)
+        case .layoutSet(let version), .layoutChanged(let version): writer.write(version.rawValue)
+        case .groupTableSet(let version), .groupTableChanged(let version): writer.write(version)
+        case .malformed, .wrongGroup, .sessionUnknown, .limitReached, .bucketCreated,
+            .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
+            .preconditionFailed, .noSuchKey, .noSuchManifest, .accessKeyCreated, .accessKeyTaken,
+            .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
+            .nodeIdentityUsed, .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved:
+            break
+        }
+    }
+
+    private var tag: UInt8 {
+        switch self {
+        case .malformed: 1
+        case .wrongGroup: 2
+        case .sessionUnknown: 3
+        case .slotNotOwned: 4
+        case .limitReached: 5
+        case .sessionOpened: 6
+        case .slotsAdopted: 7
+        case .slotsReleased: 8
+        case .staleEpoch: 9
+        case .bucketCreated: 16
+        case .bucketAlreadyOwned: 17
+        case .bucketTaken: 18
+        case .bucketDeleted: 19
+        case .bucketNotEmpty: 20
+        case .noSuchBucket: 21
+        case .stored: 22
+        case .preconditionFailed: 23
+        case .noSuchKey: 24
+        case .noSuchManifest: 25
+        case .objectDeleted: 26
+        case .accessKeyCreated: 27
+        case .accessKeyTaken: 28
+        case .accessKeyDeleted: 29
+        case .bootstrapped: 64
+        case .bootstrappedBefore: 65
+        case .bootstrapFinished: 66
+        case .nodeRegistered: 67
+        case .nodeIdentityUsed: 68
+        case .incarnation: 69
+        case .layoutSet: 70
+        case .layoutChanged: 71
+        case .groupTableSet: 72
+        case .groupTableChanged: 73
+        case .linkKeyAdded: 74
+        case .linkKeyTaken: 75
+        case .linkKeyRemoved: 76
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let at = reader.offset
+        let tag = try reader.read(UInt8.self)
+        if let result = try Self.readShared(tag, from: &reader) {
+            self = result
+        } else if let result = try Self.readData(tag, from: &reader) {
+            self = result
+        } else if let result = try Self.readSystem(tag, from: &reader) {
+            self = result
+        } else {
+            throw .invalid(field: "command result", offset: at)
+        }
+    }
+
+    private static func readShared(
+        _ tag: UInt8, from reader: inout ByteReader
+    ) throws(FormatFault) -> Self? {
+        switch tag {
+        case 1: .malformed
+        case 2: .wrongGroup
+        case 3: .sessionUnknown
+        case 4: .slotNotOwned(Epoch(try reader.read()))
+        case 5: .limitReached
+        case 6: .sessionOpened(firstSequence: try reader.read())
+        case 7: .slotsAdopted(Epoch(try reader.read()))
+        case 8: .slotsReleased(Epoch(try reader.read()), versionFloor: try reader.read())
+        case 9: .staleEpoch(Epoch(try reader.read()))
+        default: nil
+        }
+    }
+
+    private static func readData(
+        _ tag: UInt8, from reader: inout ByteReader
+    ) throws(FormatFault) -> Self? {
+        switch tag {
+        case 16: .bucketCreated
+        case 17: .bucketAlreadyOwned
+        case 18: .bucketTaken
+        case 19: .bucketDeleted
+        case 20: .bucketNotEmpty
+        case 21: .noSuchBucket
+        case 22: .stored(VersionID(rawValue: try reader.read()), at: try reader.readTimestamp())
+        case 23: .preconditionFailed
+        case 24: .noSuchKey
+        case 25: .noSuchManifest
+        case 26: .objectDeleted(existed: try reader.readBool())
+        case 27: .accessKeyCreated
+        case 28: .accessKeyTaken
+        case 29: .accessKeyDeleted
+        default: nil
+        }
+    }
+
+    private static func readSystem(
+        _ tag: UInt8, from reader: inout ByteReader
+    ) throws(FormatFault) -> Self? {
+        switch tag {
+        case 64: .bootstrapped
+        case 65: .bootstrappedBefore(try ClusterID(from: &reader))
+        case 66: .bootstrapFinished
+        case 67: .nodeRegistered
+        case 68: .nodeIdentityUsed
+        case 69: .incarnation(try reader.read())
+        case 70: .layoutSet(LayoutVersion(try reader.read()))
+        case 71: .layoutChanged(current: LayoutVersion(try reader.read()))
+        case 72: .groupTableSet(version: try reader.read())
+        case 73: .groupTableChanged(current: try reader.read())
+        case 74: .linkKeyAdded
+        case 75: .linkKeyTaken
+        case 76: .linkKeyRemoved
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,144 @@
+package import Placement
+package import Primitives
+internal import Wire
+
+/// How far a group's state has come: written in the same batch as the effects it covers.
+package struct AppliedPosition: Equatable, Sendable {
+    package let index: LogIndex
+    package let term: Term
+    /// The time of the last entry: never below that of an earlier one.
+    package let time: Timestamp
+
+    package init(index: LogIndex, term: Term, time: Timestamp) {
+        self.index = index
+        self.term = term
+        self.time = time
+    }
+
+    package static let start = AppliedPosition(
+        index: .zero, term: .zero, time: Timestamp(milliseconds: 0))
+}
+
+/// The current version of an object.
+package struct ObjectHead: Equatable, Sendable {
+    package let version: VersionID
+    package let manifest: ManifestID
+    package let size: UInt64
+    package let modified: Timestamp
+    package let entityTag: EntityTag
+    package let sha256: [UInt8]?
+    package let checksums: [ObjectChecksum]
+    package let attributes: ObjectAttributes
+
+    package init(
+        version: VersionID, manifest: ManifestID, size: UInt64, modified: Timestamp,
+        entityTag: EntityTag, sha256: [UInt8]?, checksums: [ObjectChecksum],
+        attributes: ObjectAttributes
+    ) {
+        self.version = version
+        self.manifest = manifest
+        self.size = size
+        self.modified = modified
+        self.entityTag = entityTag
+        self.sha256 = sha256
+        self.checksums = checksums
+        self.attributes = attributes
+    }
+}
+
+package struct Bucket: Equatable, Sendable {
+    package let name: BucketName
+    package let owner: OwnerID
+    package let created: Timestamp
+    /// The bucket's own key, sealed under the master key; empty where it was left out.
+    package let wrappedKey: [UInt8]
+
+    package init(name: BucketName, owner: OwnerID, created: Timestamp, wrappedKey: [UInt8]) {
+        self.name = name
+        self.owner = owner
+        self.created = created
+        self.wrappedKey = wrappedKey
+    }
+
+    package var withoutKey: Bucket {
+        Bucket(name: self.name, owner: self.owner, created: self.created, wrappedKey: [])
+    }
+}
+
+/// What metadata knows of a chunk that stores hold.
+package struct ChunkRow: Equatable, Sendable {
+    /// How many manifests name it.
+    package var references: UInt32
+    package var sealedLength: UInt32
+    /// The layout whose homes its copies went to.
+    package var placedBy: LayoutVersion
+    /// Nodes beside those homes that hold a copy: what repair has to bring home.
+    package var exceptions: [NodeID]
+    /// When the last reference went; nil while there is one. The row stays until a delete of the
+    /// copies is authorised.
+    package var unreferenced: Unreferenced?
+
+    package struct Unreferenced: Equatable, Sendable {
+        package let index: LogIndex
+        package let time: Timestamp
+        package init(index: LogIndex, time: Timestamp) {
+            self.index = index
+            self.time = time
+        }
+    }
+
+    package init(
+        references: UInt32, sealedLength: UInt32, placedBy: LayoutVersion, exceptions: [NodeID],
+        unreferenced: Unreferenced? = nil
+    ) {
+        self.references = references
+        self.sealedLength = sealedLength
+        self.placedBy = placedBy
+        self.exceptions = exceptions
+        self.unreferenced = unreferenced
+    }
+}
+
+/// Whether the group owns a slot.
+package enum SlotOwnership: Equatable, Sendable {
+    /// - `versionBase`: what is added to log indices in versions of this slot.
+    case owned(Epoch, versionBase: UInt64)
+    /// Another group adopts, or has adopted, the slot in this epoch.
+    case released(Epoch)
+
+    package var epoch: Epoch {
+        switch self {
+        case .owned(let epoch, _), .released(let epoch): epoch
+        }
+    }
+}
+
+/// A client's session in the group.
+package struct Session: Equatable, Sendable {
+    /// Where sequence numbers began when it was opened. Above all that an earlier session of the
+    /// same client can have used, so that nothing of that one is ever taken for new.
+    package let firstSequence: UInt64
+    package var firstUnacknowledged: UInt64
+    /// Of log time, to within `CatalogLimits.sessionTouchInterval`.
+    package var lastUsed: Timestamp
+
+    package init(firstSequence: UInt64, firstUnacknowledged: UInt64, lastUsed: Timestamp) {
+        self.firstSequence = firstSequence
+        self.firstUnacknowledged = firstUnacknowledged
+        self.lastUsed = lastUsed
+    }
+}
+
+/// The cluster, as group 0 knows it.
+package struct Cluster: Equatable, Sendable {
+    package let id: ClusterID
+    package let created: Timestamp
+    /// Until it stands in its data group.
+    package let firstAccessKey: AccessKey?
+
+    package init(id: ClusterID, created: Timestamp, firstAccessKey: AccessKey?) {
+        self.id = id
+        self.created = created
+        self.firstAccessKey = firstAccessKey
+    }
+}
