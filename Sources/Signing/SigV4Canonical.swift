@@ -1,0 +1,70 @@
+internal import Primitives
+
+/// The canonical forms of Signature Version 4 for S3 ("Authenticating Requests: Using the
+/// Authorization Header", Amazon S3 API Reference). S3 encodes the path once and normalises nothing.
+package enum SigV4Canonical {
+    package static let algorithm = "AWS4-HMAC-SHA256"
+
+    /// Method, path, query, headers, their names, payload. Nil when the target is not well encoded.
+    ///
+    /// - Parameter signedHeaders: lower case, sorted.
+    package static func request(
+        _ request: SignableRequest, signedHeaders: [String], payload: String
+    ) -> [UInt8]? {
+        guard let path = PercentCoding.decode(request.rawPath[...]),
+            let query = QueryParameters(request.rawQuery)
+        else { return nil }
+        var text = Array(request.method.utf8)
+        text.append(Self.newline)
+        text += PercentCoding.encode(path, keepingSlash: true)
+        text.append(Self.newline)
+        text += Self.query(query)
+        text.append(Self.newline)
+        for name in signedHeaders {
+            text += name.utf8
+            text.append(UInt8(ascii: ":"))
+            let values = request.values(of: name).map(Self.trimmed)
+            text += values.joined(separator: [UInt8(ascii: ",")])
+            text.append(Self.newline)
+        }
+        text.append(Self.newline)
+        text += signedHeaders.joined(separator: ";").utf8
+        text.append(Self.newline)
+        text += payload.utf8
+        return text
+    }
+
+    package static func stringToSign(
+        date: String, scope: SigV4Scope, canonicalRequest: [UInt8],
+        using primitives: any SigningPrimitives
+    ) -> String {
+        let hash = Hex.encode(primitives.sha256(canonicalRequest))
+        return "\(Self.algorithm)\n\(date)\n\(scope)\n\(hash)"
+    }
+
+    private static let newline = UInt8(ascii: "\n")
+
+    /// All parameters but the signature, encoded and then sorted by name and value.
+    private static func query(_ query: QueryParameters) -> [UInt8] {
+        let signature = Array("X-Amz-Signature".utf8)
+        let encoded = query.parameters.filter { $0.name != signature }.map {
+            (
+                name: PercentCoding.encode($0.name, keepingSlash: false),
+                value: PercentCoding.encode($0.value, keepingSlash: false)
+            )
+        }
+        let sorted = encoded.sorted { a, b in
+            a.name == b.name
+                ? a.value.lexicographicallyPrecedes(b.value)
+                : a.name.lexicographicallyPrecedes(b.name)
+        }
+        let pairs = sorted.map { $0.name + [UInt8(ascii: "=")] + $0.value }
+        return Array(pairs.joined(separator: [UInt8(ascii: "&")]))
+    }
+
+    /// Without blanks at the ends, and with one for each run of them inside.
+    private static func trimmed(_ value: [UInt8]) -> [UInt8] {
+        let words = value.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        return Array(words.joined(separator: [UInt8(ascii: " ")]))
+    }
+}

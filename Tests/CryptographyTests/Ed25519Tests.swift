@@ -1,0 +1,66 @@
+import Cryptography
+import Primitives
+import Testing
+
+@Suite struct Ed25519Tests {
+    /// RFC 8032 §7.1, tests 1 to 3.
+    @Test(arguments: [
+        (
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e"
+                + "39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
+        ),
+        (
+            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f"
+                + "3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        ),
+        (
+            "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67"
+                + "f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
+        ),
+    ])
+    func `signatures are those of RFC 8032`(
+        seed: String, publicKey: String, message: String, signature: String
+    ) throws {
+        let seed = try #require(Hex.decode(seed))
+        let key = try #require(Ed25519PrivateKey(seed: seed))
+        let message = try #require(Hex.decode(message))
+        #expect(Hex.encode(key.publicKeyBytes) == publicKey)
+        #expect(Hex.encode(key.sign(message)) == signature)
+        let verifier = try #require(Ed25519PublicKey(bytes: key.publicKeyBytes))
+        #expect(verifier.isValid(signature: try #require(Hex.decode(signature)), of: message))
+    }
+
+    @Test func `one changed bit in message or signature is seen`() throws {
+        let key = try #require(Ed25519PrivateKey(seed: Array(0..<32)))
+        let verifier = try #require(Ed25519PublicKey(bytes: key.publicKeyBytes))
+        let message = Array("GET photos/a.jpg".utf8)
+        let signature = key.sign(message)
+        for position in signature.indices {
+            var changed = signature
+            changed[position] ^= 1
+            #expect(!verifier.isValid(signature: changed, of: message))
+        }
+        for position in message.indices {
+            var changed = message
+            changed[position] ^= 1
+            #expect(!verifier.isValid(signature: signature, of: changed))
+        }
+        #expect(!verifier.isValid(signature: signature.dropLast(), of: message))
+        #expect(!verifier.isValid(signature: [], of: message))
+    }
+
+    @Test func `a public key with which anybody could sign is refused`() {
+        #expect(Ed25519PublicKey(bytes: [1] + [UInt8](repeating: 0, count: 31)) == nil)
+        #expect(Ed25519PublicKey(bytes: [UInt8](repeating: 0, count: 32)) == nil)
+        #expect(
+            Ed25519PublicKey(bytes: [UInt8](repeating: 0, count: 31) + [0x80]) == nil)
+        #expect(Ed25519PublicKey(bytes: [1, 2, 3]) == nil)
+        #expect(Ed25519PrivateKey(seed: [1, 2, 3]) == nil)
+    }
+}
