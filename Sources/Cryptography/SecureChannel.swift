@@ -1,5 +1,5 @@
-import IORuntime
-import Primitives
+package import IORuntime
+package import Primitives
 
 /// A byte stream whose other end is known, and whose bytes nobody between can read or change: TLS,
 /// or in simulation clear bytes with an asserted identity.
