@@ -61,7 +61,7 @@ extension RaftReplica {
             self.electionTimeout = attempt * jitter + 1 + draw(below: jitter * (attempt + 1))
         } else {
             let ticks = self.configuration.electionTicks
-            self.electionTimeout = ticks + draw(below: ticks)
+            self.electionTimeout = ticks + 1 + draw(below: ticks)
         }
     }
 

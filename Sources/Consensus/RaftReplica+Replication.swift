@@ -75,9 +75,11 @@ extension RaftReplica {
     mutating func loaded(_ answer: LoadedEntries) {
         let peer = answer.peer
         guard self.role == .leader, let progress = self.leadership.progress[peer],
-            progress.loading == answer.from, progress.next == answer.from
+            progress.loading == answer.from
         else { return }
         self.leadership.progress[peer]?.loading = nil
+        // Something that was still under way has been accepted or refused meanwhile.
+        guard progress.next == answer.from else { return }
 
         switch answer.outcome {
         case .truncated:

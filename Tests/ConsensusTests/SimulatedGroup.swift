@@ -1,0 +1,436 @@
+import Consensus
+import Primitives
+import Testing
+
+/// A group under a seed: messages are lost, repeated and reordered, links cut, disks and state
+/// machines late, replicas crash and lose what was not synced. After every step the promises of
+/// Raft (thesis figure 3.2) are checked against what the whole group ever did.
+struct SimulatedGroup {
+    enum Broken: Error, Equatable {
+        case twoLeaders(Term)
+        case committedDiffers(LogIndex)
+        case leaderLacksCommitted(LogIndex, leader: NodeID)
+        case committedWithoutMajority(LogIndex)
+        case termWentBack(NodeID)
+        case sentBeforePersisted(NodeID, String)
+        case staleRead(LogIndex, after: LogIndex)
+        case appliedOutOfOrder(NodeID)
+        case fault(NodeID, String)
+        case boundPassed(NodeID, String)
+        case notConverged(String)
+    }
+
+    /// What a run went through; a simulation that no longer gets somewhere must be noticed.
+    struct Marks {
+        var leaders = 0
+        var commits = 0
+        var readsAnswered = 0
+        var readsRefused = 0
+        var crashes = 0
+        var replacedSuffixes = 0
+        var loads = 0
+        var snapshots = 0
+        var overloads = 0
+        var handovers = 0
+
+        static func + (a: Self, b: Self) -> Self {
+            Marks(
+                leaders: a.leaders + b.leaders, commits: a.commits + b.commits,
+                readsAnswered: a.readsAnswered + b.readsAnswered,
+                readsRefused: a.readsRefused + b.readsRefused, crashes: a.crashes + b.crashes,
+                replacedSuffixes: a.replacedSuffixes + b.replacedSuffixes,
+                loads: a.loads + b.loads, snapshots: a.snapshots + b.snapshots,
+                overloads: a.overloads + b.overloads, handovers: a.handovers + b.handovers)
+        }
+    }
+
+    private(set) var marks = Marks()
+    private var generator: SeededGenerator
+    private var nodes: [TestNode] = []
+    private var network: [(from: NodeID, outgoing: Outgoing)] = []
+    private var loads: [(at: Int, request: LoadRequest)] = []
+    private var cut: Set<[NodeID]> = []
+    private var ticket: UInt64 = 0
+
+    // What the whole group has seen.
+    private var leaders: [Term: NodeID] = [:]
+    private var committed: [UInt64] = [0]
+    private var readFloors: [UInt64: LogIndex] = [:]
+    private var lastPersistedTerm: [Term] = []
+    private var commits: [LogIndex] = []
+    /// One in so many messages is lost; a property of the run.
+    private let lossRate: UInt64
+
+    private static let maximumMessages = 600
+
+    init(seed: UInt64, nodes count: Int) {
+        self.generator = SeededGenerator(seed: seed)
+        self.lossRate = 3 + self.generator.next() % 40
+        let voters = (1...UInt32(count)).map { NodeID($0) }
+        for voter in voters {
+            var configuration = RaftConfiguration(
+                node: voter, voters: voters, seed: seed << 8 | UInt64(voter.rawValue))
+            configuration.heartbeatTicks = 2
+            configuration.electionTicks = 8
+            configuration.hurriedElectionTicks = 2
+            configuration.maximumAppendBytes = 150
+            configuration.maximumInflightAppends = 3
+            configuration.maximumInflightBytes = 400
+            configuration.maximumEntryBytes = 300
+            configuration.maximumUnappliedBytes = 1500
+            configuration.maximumApplyingBytes = 200
+            configuration.maximumCachedBytes = 300
+            configuration.maximumWaitingReads = 20
+            configuration.maximumReadRounds = 3
+            self.nodes.append(TestNode(configuration))
+            self.lastPersistedTerm.append(.zero)
+            self.commits.append(.zero)
+        }
+    }
+
+    private mutating func draw(_ count: Int) -> Int {
+        Int(self.generator.next() % UInt64(count))
+    }
+
+    // MARK: One step of the world
+
+    mutating func step() throws(Broken) {
+        let at = self.draw(self.nodes.count)
+        switch self.draw(100) {
+        case 0..<45: try self.deliverOne()
+        case 45..<62: try self.input(.tick, at)
+        case 62..<76: try self.syncSome(at)
+        case 76..<82: try self.applySome(at)
+        case 82..<88: try self.propose(at)
+        case 88..<92: try self.read(at)
+        case 92..<95: try self.answerLoad()
+        default: try self.disturb(at)
+        }
+    }
+
+    private mutating func disturb(_ at: Int) throws(Broken) {
+        let other = self.nodes[self.draw(self.nodes.count)].id
+        switch self.draw(60) {
+        case 0..<3: self.crash(at)
+        case 3..<12: self.restart(at)
+        case 12..<16: self.partition()
+        case 16..<24: self.cut.removeAll()
+        case 24..<28: try self.input(.forgetLeader(other), at)
+        case 28..<31:
+            self.marks.handovers += self.nodes[at].replica.role == .leader ? 1 : 0
+            try self.input(.transferLeadership(to: other), at)
+        case 31..<35: try self.input(.unreachable(other), at)
+        case 35..<40: try self.truncate(at)
+        case 40..<41: try self.input(.campaign, at)
+        default: self.loseOrRepeat()
+        }
+    }
+
+    private mutating func deliverOne() throws(Broken) {
+        guard !self.network.isEmpty else { return }
+        // Mostly near the front: order is disturbed, not destroyed.
+        let span = self.draw(4) == 0 ? self.network.count : min(3, self.network.count)
+        let (from, outgoing) = self.network.remove(at: self.draw(span))
+        guard !self.cut.contains([from, outgoing.to]), self.draw(Int(self.lossRate)) != 0,
+            let to = self.nodes.firstIndex(where: { $0.id == outgoing.to })
+        else { return }
+        try self.input(.message(outgoing.message), to)
+    }
+
+    private mutating func loseOrRepeat() {
+        guard !self.network.isEmpty else { return }
+        let at = self.draw(self.network.count)
+        if self.draw(2) == 0 {
+            self.network.remove(at: at)
+        } else {
+            self.network.append(self.network[at])
+        }
+    }
+
+    private mutating func partition() {
+        self.cut.removeAll()
+        let sides = self.nodes.map { _ in self.draw(2) }
+        let isOneWay = self.draw(4) == 0
+        for (a, from) in self.nodes.enumerated() {
+            for (b, to) in self.nodes.enumerated() where sides[a] != sides[b] {
+                if !isOneWay || sides[a] == 0 { self.cut.insert([from.id, to.id]) }
+            }
+        }
+    }
+
+    private mutating func crash(_ at: Int) {
+        guard self.nodes[at].isUp else { return }
+        self.marks.crashes += 1
+        self.nodes[at].crash()
+        self.loads.removeAll { $0.at == at }
+    }
+
+    private mutating func restart(_ at: Int) {
+        guard !self.nodes[at].isUp else { return }
+        self.nodes[at].restart()
+        self.commits[at] = .zero
+    }
+
+    private mutating func propose(_ at: Int) throws(Broken) {
+        self.ticket += 1
+        let payloads = (0...self.draw(3)).map { _ in
+            [UInt8](repeating: UInt8(truncatingIfNeeded: self.ticket), count: self.draw(60))
+        }
+        try self.input(.propose(payloads: payloads, ticket: self.ticket), at)
+    }
+
+    private mutating func read(_ at: Int) throws(Broken) {
+        self.ticket += 1
+        self.readFloors[self.ticket] = LogIndex(UInt64(self.committed.count - 1))
+        try self.input(.readIndex(ticket: self.ticket), at)
+    }
+
+    private mutating func truncate(_ at: Int) throws(Broken) {
+        let durable = self.nodes[at].disk.applied
+        let truncated = self.nodes[at].disk.truncated.index
+        guard self.nodes[at].isUp, durable.rawValue > truncated.rawValue + 3,
+            let anchor = self.nodes[at].disk.anchor(at: LogIndex(durable.rawValue - 2))
+        else { return }
+        self.nodes[at].disk.truncate(through: anchor.index)
+        try self.input(.truncated(through: anchor), at)
+    }
+
+    private mutating func answerLoad() throws(Broken) {
+        guard !self.loads.isEmpty else { return }
+        let (at, request) = self.loads.remove(at: self.draw(self.loads.count))
+        self.marks.loads += 1
+        let answer =
+            self.draw(10) == 0
+            ? LoadedEntries(peer: request.peer, from: request.from, outcome: .failed)
+            : self.nodes[at].expectedDisk.load(request)
+        try self.input(.loaded(answer), at)
+    }
+
+    /// A follower that needs one gets the leader's state out of band, while it is down.
+    private mutating func installSnapshot(from leader: Int, to peer: NodeID) {
+        guard let at = self.nodes.firstIndex(where: { $0.id == peer }), self.draw(4) == 0 else {
+            return
+        }
+        let source = self.nodes[leader].disk
+        guard let anchor = source.anchor(at: source.applied),
+            anchor.index > self.nodes[at].disk.applied
+        else { return }
+        self.marks.snapshots += 1
+        self.crash(at)
+        var disk = self.nodes[at].disk
+        let keepsSuffix = disk.anchor(at: anchor.index)?.chain == anchor.chain
+        disk.entries = keepsSuffix ? disk.entries.filter { $0.index > anchor.index } : []
+        disk.truncated = anchor
+        disk.applied = anchor.index
+        let hard = disk.hardState
+        disk.hardState = HardState(
+            term: max(hard.term, anchor.term), vote: anchor.term > hard.term ? nil : hard.vote,
+            commit: max(anchor.index, keepsSuffix ? hard.commit : .zero))
+        self.nodes[at].disk = disk
+        self.restart(at)
+    }
+
+    // MARK: Replicas and their disks
+
+    private mutating func input(_ input: RaftInput, _ at: Int) throws(Broken) {
+        guard self.nodes[at].isUp else { return }
+        self.nodes[at].replica.step(input)
+        // Some drains serve many inputs.
+        if self.draw(4) != 0 { try self.drain(at) }
+    }
+
+    private mutating func drain(_ at: Int) throws(Broken) {
+        let id = self.nodes[at].id
+        let effects = self.nodes[at].replica.drain()
+        if let fault = effects.faults.first { throw .fault(id, "\(fault)") }
+        for outgoing in effects.heartbeats + effects.messages { try self.send(outgoing, at) }
+        if let write = effects.write {
+            if let first = write.entries.first,
+                first.index <= self.nodes[at].expectedDisk.last.index
+            {
+                self.marks.replacedSuffixes += 1
+            }
+            self.nodes[at].writes.append(write)
+        }
+        for request in effects.loads { self.loads.append((at, request)) }
+        try self.check(effects.apply, at)
+        self.nodes[at].applying += effects.apply
+        try self.checkAnswers(effects)
+        try self.checkLeadership(at)
+        try self.checkCommit(at)
+        if self.draw(20) == 0, self.nodes[at].replica.status.unappliedBytes > 10_000 {
+            throw .boundPassed(id, "unapplied bytes")
+        }
+        for peer in effects.snapshotsNeeded { self.installSnapshot(from: at, to: peer) }
+    }
+
+    private mutating func syncSome(_ at: Int) throws(Broken) {
+        guard self.nodes[at].isUp, !self.nodes[at].writes.isEmpty else { return }
+        let count = 1 + self.draw(self.nodes[at].writes.count)
+        let done = self.nodes[at].writes.prefix(count)
+        self.nodes[at].writes.removeFirst(count)
+        for write in done {
+            self.nodes[at].disk.perform(write)
+            let term = self.nodes[at].disk.hardState.term
+            if term < self.lastPersistedTerm[at] { throw .termWentBack(self.nodes[at].id) }
+            self.lastPersistedTerm[at] = term
+        }
+        for write in done {
+            for outgoing in write.messages { try self.send(outgoing, at) }
+        }
+        guard let token = done.last?.token else { return }
+        try self.input(.persisted(token), at)
+    }
+
+    private mutating func applySome(_ at: Int) throws(Broken) {
+        guard self.nodes[at].isUp, !self.nodes[at].applying.isEmpty else { return }
+        let count = 1 + self.draw(self.nodes[at].applying.count)
+        let last = self.nodes[at].applying[count - 1].index
+        self.nodes[at].applying.removeFirst(count)
+        // Now and then the state machine flushes.
+        if self.draw(3) == 0 { self.nodes[at].disk.applied = last }
+        try self.input(.applied(through: last), at)
+    }
+
+    // MARK: The promises
+
+    /// What a message claims must be on the sender's disk when it leaves (thesis §3.8).
+    private mutating func send(_ outgoing: Outgoing, _ at: Int) throws(Broken) {
+        let disk = self.nodes[at].disk
+        let message = outgoing.message
+        let isLater = disk.hardState.term > message.term
+        let isNow = disk.hardState.term == message.term
+        let holds =
+            switch message.body {
+            case .voteAnswer(let answer):
+                !answer.granted || isLater || (isNow && disk.hardState.vote == outgoing.to)
+            case .voteRequest:
+                isLater || (isNow && disk.hardState.vote == self.nodes[at].id)
+            case .appendAccepted(let answer):
+                isLater || (isNow && disk.last.index >= answer.match)
+            case .append, .heartbeat:
+                isLater || isNow
+            case .preVoteRequest, .preVoteAnswer, .appendRefused, .heartbeatAnswer, .timeoutNow,
+                .newerTerm:
+                true
+            }
+        if !holds { throw .sentBeforePersisted(self.nodes[at].id, "\(message)") }
+        if self.network.count < Self.maximumMessages {
+            self.network.append((self.nodes[at].id, outgoing))
+        }
+    }
+
+    /// Election safety and leader completeness (thesis figure 3.2).
+    private mutating func checkLeadership(_ at: Int) throws(Broken) {
+        let replica = self.nodes[at].replica
+        guard replica.role == .leader else { return }
+        if let other = self.leaders[replica.term] {
+            if other != replica.node { throw .twoLeaders(replica.term) }
+            return
+        }
+        self.leaders[replica.term] = replica.node
+        self.marks.leaders += 1
+        let log = self.nodes[at].expectedDisk
+        // Chains make one comparison enough: equal here is equal up to here.
+        let last = LogIndex(UInt64(self.committed.count - 1))
+        guard last <= log.truncated.index || log.anchor(at: last)?.chain == self.committed.last
+        else { throw .leaderLacksCommitted(last, leader: replica.node) }
+    }
+
+    /// Whatever a replica believes committed is so for ever, and was durable on a majority when a
+    /// leader first said so.
+    private mutating func checkCommit(_ at: Int) throws(Broken) {
+        let commit = self.nodes[at].replica.commit
+        guard commit > self.commits[at] else { return }
+        self.commits[at] = commit
+        let log = self.nodes[at].expectedDisk
+        guard commit > log.truncated.index else { return }
+        if commit.rawValue < UInt64(self.committed.count) {
+            if log.anchor(at: commit)?.chain != self.committed[Int(commit.rawValue)] {
+                throw .committedDiffers(commit)
+            }
+            return
+        }
+        for index in UInt64(self.committed.count)...commit.rawValue {
+            guard let anchor = log.anchor(at: LogIndex(index)) else {
+                throw .committedDiffers(LogIndex(index))
+            }
+            self.committed.append(anchor.chain)
+            self.marks.commits += 1
+        }
+        let holders = self.nodes.count { node in
+            node.disk.truncated.index >= commit
+                || node.disk.anchor(at: commit)?.chain == self.committed.last
+        }
+        if holders <= self.nodes.count / 2 { throw .committedWithoutMajority(commit) }
+    }
+
+    private func check(_ apply: [Entry], _ at: Int) throws(Broken) {
+        guard let first = apply.first else { return }
+        let previous = self.nodes[at].applying.last?.index ?? self.nodes[at].replica.applied
+        guard first.index == previous.next else { throw .appliedOutOfOrder(self.nodes[at].id) }
+        for entry in apply where entry.index.rawValue < UInt64(self.committed.count) {
+            guard self.committed[Int(entry.index.rawValue)] == entry.chain else {
+                throw .committedDiffers(entry.index)
+            }
+        }
+    }
+
+    private mutating func checkAnswers(_ effects: Effects) throws(Broken) {
+        for answer in effects.reads {
+            let floor = self.readFloors.removeValue(forKey: answer.ticket) ?? .zero
+            switch answer.outcome {
+            case .ready(let index):
+                self.marks.readsAnswered += 1
+                if index < floor { throw .staleRead(index, after: floor) }
+            case .refused:
+                self.marks.readsRefused += 1
+            }
+        }
+        for answer in effects.proposals where answer.outcome == .refused(.overloaded) {
+            self.marks.overloads += 1
+        }
+    }
+
+    // MARK: Healing
+
+    /// All faults end; then everybody must agree, and soon.
+    mutating func heal() throws(Broken) {
+        self.cut.removeAll()
+        for at in self.nodes.indices { self.restart(at) }
+        for round in 0..<400 {
+            for at in self.nodes.indices {
+                try self.input(.tick, at)
+                try self.drain(at)
+            }
+            for _ in 0..<6 { try self.settleOnce() }
+            if round == 200 {
+                for at in self.nodes.indices { try self.propose(at) }
+            }
+        }
+        guard let leader = self.nodes.first(where: { $0.replica.role == .leader }) else {
+            throw .notConverged("no leader")
+        }
+        for node in self.nodes {
+            guard node.replica.leader == leader.id,
+                node.replica.applied == leader.disk.last.index,
+                node.disk.last == leader.disk.last
+            else { throw .notConverged("\(node.replica.status) against \(leader.replica.status)") }
+        }
+    }
+
+    private mutating func settleOnce() throws(Broken) {
+        for at in self.nodes.indices {
+            try self.syncSome(at)
+            try self.applySome(at)
+            try self.drain(at)
+        }
+        while !self.loads.isEmpty { try self.answerLoad() }
+        let waiting = self.network
+        self.network.removeAll()
+        for (_, outgoing) in waiting {
+            guard let to = self.nodes.firstIndex(where: { $0.id == outgoing.to }) else { continue }
+            try self.input(.message(outgoing.message), to)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import Foundation
+import Primitives
+import Testing
+
+/// Seeded runs of whole groups. `SEEDS=5000` runs more of them, `FIRST_SEED=…` others.
+struct SimulationTests {
+    private static func number(_ name: String, otherwise: UInt64) -> UInt64 {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
+    }
+
+    @Test(arguments: [3, 5])
+    func `a group keeps every promise under every seed, and agrees when it is healed`(
+        nodes: Int
+    ) throws {
+        let first = Self.number("FIRST_SEED", otherwise: 1)
+        let count = Self.number("SEEDS", otherwise: 30)
+        var marks = SimulatedGroup.Marks()
+        for seed in first..<first + count {
+            var group = SimulatedGroup(seed: seed, nodes: nodes)
+            do {
+                for _ in 0..<3000 { try group.step() }
+                try group.heal()
+            } catch {
+                Issue.record("seed \(seed), \(nodes) nodes: \(error)")
+                return
+            }
+            marks = marks + group.marks
+        }
+        print("\(nodes) nodes, \(count) seeds: \(marks)")
+
+        // The rare paths must still be reached, or the run says nothing about them.
+        #expect(marks.leaders > Int(count))
+        #expect(marks.commits > Int(count) * 20)
+        #expect(marks.readsAnswered > Int(count))
+        #expect(marks.readsRefused > Int(count))
+        #expect(marks.crashes > Int(count))
+        #expect(marks.replacedSuffixes > Int(count) / 5)
+        #expect(marks.loads > Int(count))
+        #expect(marks.snapshots > 0)
+        #expect(marks.overloads > 0)
+        #expect(marks.handovers > 0)
+    }
+
+    @Test func `the same seed is the same run`() throws {
+        func run() throws -> SimulatedGroup.Marks {
+            var group = SimulatedGroup(seed: 7, nodes: 3)
+            for _ in 0..<2000 { try group.step() }
+            return group.marks
+        }
+        #expect(try "\(run())" == "\(run())")
+    }
+}

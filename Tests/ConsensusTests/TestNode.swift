@@ -1,0 +1,92 @@
+import Consensus
+import Primitives
+
+/// A disk that keeps what was synced, and loses the rest in a crash.
+struct TestDisk {
+    var hardState = HardState.initial
+    var truncated = LogAnchor.zero
+    var entries: [Entry] = []
+    /// What the state machine has durably applied.
+    var applied = LogIndex.zero
+
+    var last: LogAnchor { self.entries.last?.anchor ?? self.truncated }
+
+    func anchor(at index: LogIndex) -> LogAnchor? {
+        if index == self.truncated.index { return self.truncated }
+        guard index > self.truncated.index, index <= self.last.index else { return nil }
+        return self.entries[Int(index.rawValue - self.truncated.index.rawValue) - 1].anchor
+    }
+
+    mutating func perform(_ write: LogWrite) {
+        if let hardState = write.hardState { self.hardState = hardState }
+        guard let first = write.entries.first else { return }
+        let kept = Int(first.index.rawValue - self.truncated.index.rawValue) - 1
+        self.entries.replaceSubrange(kept..., with: write.entries)
+    }
+
+    mutating func truncate(through index: LogIndex) {
+        guard let anchor = self.anchor(at: index) else { return }
+        self.truncated = anchor
+        self.entries.removeAll { $0.index <= index }
+    }
+
+    func load(_ request: LoadRequest) -> LoadedEntries {
+        guard request.from > self.truncated.index,
+            let previous = self.anchor(at: LogIndex(request.from.rawValue - 1))
+        else { return LoadedEntries(peer: request.peer, from: request.from, outcome: .truncated) }
+        var entries: [Entry] = []
+        var size = 0
+        let start = Int(previous.index.rawValue - self.truncated.index.rawValue)
+        for entry in self.entries[start...] {
+            if !entries.isEmpty, size + entry.sizeBytes > request.limitBytes { break }
+            entries.append(entry)
+            size += entry.sizeBytes
+        }
+        return LoadedEntries(
+            peer: request.peer, from: request.from,
+            outcome: .entries(previous: previous, entries))
+    }
+
+    func restore(_ configuration: RaftConfiguration) -> RaftReplica {
+        let before = self.anchor(at: self.applied) ?? self.truncated
+        return RaftReplica(
+            configuration: configuration, hardState: self.hardState,
+            log: RestoredLog(
+                truncated: self.truncated, before: before,
+                entries: self.entries.filter { $0.index > before.index }),
+            applied: self.applied)
+    }
+}
+
+/// A replica, its disk, and what is on the way to the disk.
+struct TestNode {
+    let configuration: RaftConfiguration
+    var replica: RaftReplica
+    var isUp = true
+    var disk = TestDisk()
+    var writes: [LogWrite] = []
+    var applying: [Entry] = []
+
+    init(_ configuration: RaftConfiguration) {
+        self.configuration = configuration
+        self.replica = self.disk.restore(configuration)
+    }
+
+    var id: NodeID { self.configuration.node }
+
+    mutating func crash() {
+        self.isUp = false
+        self.writes.removeAll()
+        self.applying.removeAll()
+    }
+
+    mutating func restart() {
+        self.isUp = true
+        self.replica = self.disk.restore(self.configuration)
+    }
+
+    /// The log as it will be on the disk once everything is written.
+    var expectedDisk: TestDisk {
+        self.writes.reduce(into: self.disk) { $0.perform($1) }
+    }
+}
