@@ -1,0 +1,208 @@
+import Catalog
+import IORuntime
+import PeerTransport
+import Primitives
+import Synchronization
+import Telemetry
+import Wire
+
+/// Commands and queries.
+extension ClusterClient {
+    /// Has an operation decided in the group that owns its slot, exactly once: every retry carries
+    /// the identity of the first attempt.
+    ///
+    /// - Throws: `.outcomeUnknown` when the operation may have been applied and nobody could say.
+    package func submit(
+        _ operation: CatalogOperation, deadline: Instant
+    ) async throws(ClusterFault) -> CommandResult {
+        invariant(operation.slot != nil, "what concerns a whole group names the group")
+        let slot = operation.slot ?? Slot(rawValue: 0)
+        self.counters.commands.add()
+        while true {
+            guard let group = self.group(owning: slot) else {
+                try await self.pause(before: deadline)
+                try await self.refreshTables()
+                continue
+            }
+            let result = try await self.submit(operation, in: group, deadline: deadline)
+            guard case .slotNotOwned = result else { return result }
+            // Certainly not applied: the group's own rows decide who owns a slot.
+            self.counters.staleSlots.add()
+            try await self.pause(before: deadline)
+            try await self.refreshTables()
+        }
+    }
+
+    private func submit(
+        _ operation: CatalogOperation, in group: GroupID, deadline: Instant
+    ) async throws(ClusterFault) -> CommandResult {
+        let identity = try await self.beginCommand(in: group, deadline: deadline)
+        defer { self.state.withLock { $0.windows[group]?.end(identity) } }
+        let command = CatalogCommand(identity: identity, operation: operation)
+        let result = try await self.decide(command, in: group, deadline: deadline)
+        if case .sessionUnknown = result {
+            self.state.withLock { $0.windows[group] = nil }
+            self.counters.outcomesUnknown.add()
+            throw .outcomeUnknown("group \(group) no longer knows this node's session")
+        }
+        return result
+    }
+
+    private func beginCommand(
+        in group: GroupID, deadline: Instant
+    ) async throws(ClusterFault) -> CommandIdentity {
+        while true {
+            let (incarnation, isOpen, identity) = self.state.withLock {
+                state -> (UInt64?, Bool, CommandIdentity?) in
+                guard let incarnation = state.incarnation else { return (nil, false, nil) }
+                let isOpen = state.windows[group] != nil
+                return (
+                    incarnation, isOpen, state.windows[group]?.begin(in: SessionID(incarnation))
+                )
+            }
+            if let identity { return identity }
+            guard let incarnation else {
+                throw .unavailable("this node has no incarnation yet")
+            }
+            if isOpen {
+                try await self.pause(before: deadline)
+            } else {
+                try await self.openSession(SessionID(incarnation), in: group, deadline: deadline)
+            }
+        }
+    }
+
+    private func openSession(
+        _ session: SessionID, in group: GroupID, deadline: Instant
+    ) async throws(ClusterFault) {
+        let command = CatalogCommand(operation: .openSession(session))
+        let result = try await self.decide(command, in: group, deadline: deadline)
+        guard case .sessionOpened(let first) = result else {
+            throw .unavailable("group \(group) opened no session: \(result)")
+        }
+        self.state.withLock { state in
+            if state.windows[group] == nil {
+                state.windows[group] = CommandWindow(firstSequence: first)
+            }
+        }
+    }
+
+    /// Sends one command to whoever leads, until it is decided.
+    func decide(
+        _ command: CatalogCommand, in group: GroupID, deadline: Instant
+    ) async throws(ClusterFault) -> CommandResult {
+        let head = ProposeRequest(group: group, commands: [command.encoded]).encoded
+        let request = PeerRequest(kind: MetaCallKind.propose, head: head)
+        let isRepeatable = command.identity != nil || command.operation.mayRepeat
+        invariant(isRepeatable, "a command without an identity may be applied twice")
+        var mayHaveRun = false
+        do throws(ClusterFault) {
+            return try await self.askLeader(of: group, request, deadline: deadline) {
+                (answer: ProposeAnswer) in
+                switch answer {
+                case .applied(_, let results):
+                    results.first.map { .answer($0) } ?? .malformed("no result")
+                case .refused(let refusal): .refused(refusal)
+                }
+            } onFault: { fault in
+                mayHaveRun = mayHaveRun || fault.mayHaveRun
+            }
+        } catch {
+            if mayHaveRun, case .unavailable(let reason) = error {
+                self.counters.outcomesUnknown.add()
+                throw .outcomeUnknown(reason)
+            }
+            throw error
+        }
+    }
+
+    /// Asks the group that owns the query's slot.
+    package func query(
+        _ query: CatalogQuery, freshness: Freshness = .linearizable, deadline: Instant
+    ) async throws(ClusterFault) -> CatalogAnswer {
+        invariant(query.slot != nil, "what concerns a whole group names the group")
+        let slot = query.slot ?? Slot(rawValue: 0)
+        while true {
+            if let group = self.group(owning: slot) {
+                let answer = try await self.query(
+                    query, in: group, freshness: freshness, deadline: deadline)
+                guard case .slotNotOwned = answer else { return answer }
+                self.counters.staleSlots.add()
+            }
+            try await self.pause(before: deadline)
+            try await self.refreshTables()
+        }
+    }
+
+    /// Asks one group. A local query goes to this node's own replica.
+    package func query(
+        _ query: CatalogQuery, in group: GroupID, freshness: Freshness, deadline: Instant
+    ) async throws(ClusterFault) -> CatalogAnswer {
+        self.counters.queries.add()
+        let head = QueryRequest(group: group, freshness: freshness, query: query).encoded
+        return try await self.askLeader(
+            of: group, PeerRequest(kind: MetaCallKind.query, head: head), deadline: deadline
+        ) { (answer: QueryAnswer) in
+            switch answer {
+            case .answer(let found, _): .answer(found)
+            case .refused(let refusal): .refused(refusal)
+            }
+        }
+    }
+
+    // MARK: Finding the leader
+
+    enum LeaderReply<Value> {
+        case answer(Value)
+        case refused(GroupRefusal)
+        case malformed(String)
+    }
+
+    /// Asks who is thought to lead the group, and goes on asking around until somebody answers as
+    /// its leader or the deadline comes.
+    func askLeader<Answer: WireMessage, Value>(
+        of group: GroupID, _ request: PeerRequest, deadline: Instant,
+        _ read: (Answer) -> LeaderReply<Value>, onFault: (CallFault) -> Void = { _ in }
+    ) async throws(ClusterFault) -> Value {
+        var attempts = 0
+        while true {
+            let now = self.environment.now
+            guard now < deadline else { throw .unavailable("no answer before the deadline") }
+            let node = self.state.withLock { $0.routes.target(of: group) }
+            attempts += 1
+            if attempts > 1 { self.counters.retries.add() }
+            let response: PeerResponse
+            do throws(CallFault) {
+                response = try await self.peers.call(
+                    node, request, deadline: min(deadline, now + self.settings.attemptTimeout))
+            } catch {
+                onFault(error)
+                self.state.withLock { $0.routes.failed(node, for: group) }
+                if case .cancelled = error { throw .unavailable("the request was given up") }
+                if case .tooLarge = error { throw .malformed("\(error)") }
+                try await self.pause(before: deadline)
+                continue
+            }
+            let answer: Answer
+            do throws(FormatFault) { answer = try Answer(decoding: response.head) } catch {
+                throw .malformed("node \(node) answered what cannot be read: \(error)")
+            }
+            switch read(answer) {
+            case .answer(let value):
+                self.state.withLock { $0.routes.answered(node, for: group) }
+                return value
+            case .malformed(let reason):
+                throw .malformed(reason)
+            case .refused(.notLeader(let hint)):
+                self.state.withLock { $0.routes.refused(node, for: group, hint: hint) }
+                // A fresh hint is followed at once; without one an election may be going on.
+                if hint == nil || attempts % 4 == 0 { try await self.pause(before: deadline) }
+            case .refused(.overloaded), .refused(.tooLate):
+                try await self.pause(before: deadline)
+            case .refused(.noSuchGroup):
+                self.state.withLock { $0.routes.failed(node, for: group) }
+                try await self.pause(before: deadline)
+            }
+        }
+    }
+}

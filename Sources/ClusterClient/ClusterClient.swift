@@ -1,0 +1,187 @@
+import Catalog
+import IORuntime
+import PeerTransport
+import Placement
+import Primitives
+import Synchronization
+import Telemetry
+import Wire
+
+/// How anything inside the cluster reaches groups and stores: finds the leader, retries with the
+/// same command identity until the deadline, and keeps what everybody needs to know at hand (the
+/// layout, the group table, who is reachable).
+///
+/// One for each process. Its incarnation, given out by group 0, names its chunks and its sessions.
+package final class ClusterClient: Sendable {
+    let environment: any Environment
+    let loop: any EventLoop
+    package let peers: any Peers
+    package let node: NodeID
+    package let settings: ClusterClientSettings
+    package let counters = ClusterClientCounters()
+    let state: Mutex<State>
+
+    struct State: Sendable {
+        var routes: GroupRoutes
+        var incarnation: UInt64?
+        var nextChunk: UInt64 = 0
+        var windows: [GroupID: CommandWindow] = [:]
+        var layout: Layout?
+        var groupTable: GroupTable?
+        /// Nodes whose connection broke and did not come back.
+        var gone: Set<NodeID> = []
+        var jitter: SeededGenerator
+    }
+
+    package init(
+        _ settings: ClusterClientSettings, node: NodeID, environment: any Environment,
+        loop: any EventLoop, peers: any Peers
+    ) {
+        self.environment = environment
+        self.loop = loop
+        self.peers = peers
+        self.node = node
+        self.settings = settings
+        let seed = environment.randomBytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        self.state = Mutex(
+            State(
+                routes: GroupRoutes(metaNodes: settings.metaNodes.sorted(), local: node),
+                jitter: SeededGenerator(seed: seed)))
+    }
+
+    // MARK: What is known
+
+    /// The latest layout seen; nil before `start` has found one.
+    package var layout: Layout? { self.state.withLock { $0.layout } }
+
+    /// This process's incarnation; nil before `start` has got one.
+    package var incarnation: UInt64? { self.state.withLock { $0.incarnation } }
+
+    /// A name for a new chunk, never given before.
+    package func makeChunkName() throws(ClusterFault) -> ChunkName {
+        let name = self.state.withLock { state -> ChunkName? in
+            guard let incarnation = state.incarnation else { return nil }
+            defer { state.nextChunk += 1 }
+            return ChunkName(incarnation: incarnation, counter: state.nextChunk)
+        }
+        guard let name else { throw .unavailable("this node has no incarnation yet") }
+        return name
+    }
+
+    /// Whether a node is believed to live: false from the moment its process was found gone until it
+    /// is heard from again. A hint; a write that believes it wrongly turns to the next node.
+    package func isLive(_ node: NodeID) -> Bool {
+        self.state.withLock { !$0.gone.contains(node) }
+    }
+
+    package func peerChanged(_ event: PeerEvent) {
+        self.state.withLock { state in
+            switch event {
+            case .up(let node): state.gone.remove(node)
+            case .gone(let node): state.gone.insert(node)
+            case .lost: break
+            }
+        }
+    }
+
+    package func group(owning slot: Slot) -> GroupID? {
+        self.state.withLock { $0.groupTable?.group(owning: slot) }
+    }
+
+    /// The data groups, ascending.
+    package var dataGroups: [GroupID] {
+        self.state.withLock { state in
+            (state.groupTable?.groups ?? []).map(\.id).filter { $0 != .system }
+        }
+    }
+
+    // MARK: Starting
+
+    /// Gets an incarnation, the layout and the group table from group 0, trying until it has them,
+    /// and then keeps the tables fresh in the background.
+    package func start() async throws(ClusterFault) {
+        while true {
+            do throws(ClusterFault) {
+                try await self.refreshTables()
+                try await self.obtainIncarnation()
+                break
+            } catch {
+                do { try await self.loop.sleep(for: .milliseconds(50)) } catch {
+                    throw .unavailable("stopped while starting")
+                }
+            }
+        }
+        self.loop.spawn {
+            while true {
+                do { try await self.loop.sleep(for: self.settings.refreshPeriod) } catch { return }
+                do throws(ClusterFault) { try await self.refreshTables() } catch {
+                    self.counters.refreshesFailed.add()
+                }
+            }
+        }
+    }
+
+    private func obtainIncarnation() async throws(ClusterFault) {
+        let command = CatalogCommand(operation: .allocateIncarnation)
+        let result = try await self.decide(
+            command, in: .system, deadline: self.environment.now + self.settings.callTimeout)
+        guard case .incarnation(let incarnation) = result else {
+            throw .malformed("group 0 gave no incarnation but \(result)")
+        }
+        self.state.withLock { $0.incarnation = incarnation }
+    }
+
+    func refreshTables() async throws(ClusterFault) {
+        let deadline = self.environment.now + self.settings.callTimeout
+        let known = self.layout?.version ?? .none
+        switch try await self.query(
+            .layout(known: known), in: .system, freshness: .linearizable, deadline: deadline)
+        {
+        case .layout(let layout): self.state.withLock { $0.layout = layout }
+        case .layoutUnchanged: break
+        case let other: throw .unavailable("group 0 has no layout yet: \(other)")
+        }
+        switch try await self.query(
+            .groupTable, in: .system, freshness: .linearizable, deadline: deadline)
+        {
+        case .groupTable(let table): self.state.withLock { $0.groupTable = table }
+        case let other: throw .unavailable("group 0 has no group table yet: \(other)")
+        }
+    }
+
+    /// A pause between two attempts, so that many who wait do not come back together.
+    func pause(before deadline: Instant) async throws(ClusterFault) {
+        let span = self.state.withLock { state in
+            Duration.milliseconds(Int64.random(in: 5...40, using: &state.jitter))
+        }
+        guard self.environment.now + span < deadline else {
+            throw .unavailable("no answer before the deadline")
+        }
+        do { try await self.loop.sleep(for: span) } catch {
+            throw .unavailable("the request was given up")
+        }
+    }
+}
+
+/// How a process speaks with the cluster.
+package struct ClusterClientSettings: Sendable {
+    /// Every meta node.
+    package var metaNodes: [NodeID]
+    /// One attempt at one node.
+    package var attemptTimeout: Duration = .seconds(2)
+    /// A whole call of the client's own.
+    package var callTimeout: Duration = .seconds(10)
+    /// How often the layout and the group table are asked for.
+    package var refreshPeriod: Duration = .seconds(5)
+
+    package init(metaNodes: [NodeID]) { self.metaNodes = metaNodes }
+}
+
+package struct ClusterClientCounters: Sendable {
+    package let commands = Counter()
+    package let queries = Counter()
+    package let retries = Counter()
+    package let staleSlots = Counter()
+    package let outcomesUnknown = Counter()
+    package let refreshesFailed = Counter()
+}

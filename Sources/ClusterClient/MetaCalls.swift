@@ -1,0 +1,177 @@
+import Catalog
+import Primitives
+import Wire
+
+/// The kinds of calls that a meta node answers; raw values are for ever.
+package enum MetaCallKind {
+    package static let propose: UInt16 = 0x0110
+    package static let query: UInt16 = 0x0111
+    package static let signingKey: UInt16 = 0x0120
+    package static let bucketKey: UInt16 = 0x0121
+    package static let signLink: UInt16 = 0x0122
+    package static let makeBucketKey: UInt16 = 0x0123
+}
+
+/// Asks a group's leader to have commands decided. The commands travel as bytes: the leader puts
+/// them into an entry without reading them again.
+package struct ProposeRequest: WireMessage {
+    package static let mostCommands = 1024
+    package let group: GroupID
+    /// Each one a `CatalogCommand`, encoded.
+    package let commands: [[UInt8]]
+
+    package init(group: GroupID, commands: [[UInt8]]) {
+        self.group = group
+        self.commands = commands
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt8(1))
+        writer.write(self.group.rawValue)
+        writer.writeArray(self.commands) { $0.writeBytes($1) }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let version: UInt8 = try reader.read()
+        guard version == 1 else { throw .unknownVersion(Int(version)) }
+        self.group = GroupID(try reader.read())
+        self.commands = try reader.readArray(
+            field: "commands", limit: Self.mostCommands
+        ) { reader throws(FormatFault) in Array(try reader.readBytes(field: "command")) }
+    }
+}
+
+/// Why a group did not do what it was asked: certainly not done, so it may be tried again.
+package enum GroupRefusal: WireMessage, Equatable {
+    /// Another node leads, perhaps this one.
+    case notLeader(hint: NodeID?)
+    /// Too much is waiting here.
+    case overloaded
+    /// This node holds no replica of the group.
+    case noSuchGroup
+    /// The group did not get as far in time.
+    case tooLate
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .notLeader(let hint):
+            writer.write(UInt8(1))
+            writer.writeOptional(hint) { $0.write($1.rawValue) }
+        case .overloaded: writer.write(UInt8(2))
+        case .noSuchGroup: writer.write(UInt8(3))
+        case .tooLate: writer.write(UInt8(4))
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        switch try reader.read(UInt8.self) {
+        case 1:
+            self = .notLeader(
+                hint: try reader.readOptional { reader throws(FormatFault) in
+                    NodeID(try reader.read())
+                })
+        case 2: self = .overloaded
+        case 3: self = .noSuchGroup
+        case 4: self = .tooLate
+        default: throw .invalid(field: "refusal", offset: reader.offset - 1)
+        }
+    }
+}
+
+package enum ProposeAnswer: WireMessage {
+    /// The commands were applied, with these results in their order.
+    case applied(at: LogIndex, results: [CommandResult])
+    case refused(GroupRefusal)
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .applied(let index, let results):
+            writer.write(UInt8(1))
+            writer.write(index.rawValue)
+            writer.writeArray(results) { $1.encode(into: &$0) }
+        case .refused(let refusal):
+            writer.write(UInt8(2))
+            refusal.encode(into: &writer)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        switch try reader.read(UInt8.self) {
+        case 1:
+            let index = LogIndex(try reader.read())
+            self = .applied(
+                at: index,
+                results: try reader.readArray(
+                    field: "results", limit: ProposeRequest.mostCommands
+                ) { reader throws(FormatFault) in try CommandResult(from: &reader) })
+        case 2: self = .refused(try GroupRefusal(from: &reader))
+        default: throw .invalid(field: "answer", offset: reader.offset - 1)
+        }
+    }
+}
+
+/// How fresh an answer must be. Raw values are for ever.
+package enum Freshness: UInt8, Sendable {
+    /// It shows every write acknowledged before the query arrived (Raft thesis §6.4).
+    case linearizable = 1
+    /// What the replica that is asked has applied; it may lag.
+    case local = 2
+}
+
+package struct QueryRequest: WireMessage {
+    package let group: GroupID
+    package let freshness: Freshness
+    package let query: CatalogQuery
+
+    package init(group: GroupID, freshness: Freshness, query: CatalogQuery) {
+        self.group = group
+        self.freshness = freshness
+        self.query = query
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt8(1))
+        writer.write(self.group.rawValue)
+        writer.write(self.freshness.rawValue)
+        self.query.encode(into: &writer)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        let version: UInt8 = try reader.read()
+        guard version == 1 else { throw .unknownVersion(Int(version)) }
+        self.group = GroupID(try reader.read())
+        guard let freshness = Freshness(rawValue: try reader.read()) else {
+            throw .invalid(field: "freshness", offset: reader.offset - 1)
+        }
+        self.freshness = freshness
+        self.query = try CatalogQuery(from: &reader)
+    }
+}
+
+package enum QueryAnswer: WireMessage {
+    /// The answer, from a state that has `applied` applied.
+    case answer(CatalogAnswer, applied: LogIndex)
+    case refused(GroupRefusal)
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .answer(let answer, let applied):
+            writer.write(UInt8(1))
+            writer.write(applied.rawValue)
+            answer.encode(into: &writer)
+        case .refused(let refusal):
+            writer.write(UInt8(2))
+            refusal.encode(into: &writer)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        switch try reader.read(UInt8.self) {
+        case 1:
+            let applied = LogIndex(try reader.read())
+            self = .answer(try CatalogAnswer(from: &reader), applied: applied)
+        case 2: self = .refused(try GroupRefusal(from: &reader))
+        default: throw .invalid(field: "answer", offset: reader.offset - 1)
+        }
+    }
+}
