@@ -1,0 +1,68 @@
+import CLinux
+import Glibc
+
+/// What the process was started with, and what it is.
+package enum ProgramEnvironment {
+    /// Without the program's own name.
+    package static var arguments: [String] { Array(CommandLine.arguments.dropFirst()) }
+
+    package static func variable(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// All environment variables.
+    package static var variables: [String: String] {
+        var variables: [String: String] = [:]
+        var next = holdfast_environment()
+        while let entry = next.pointee {
+            let parts = String(cString: entry).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+            next += 1
+        }
+        return variables
+    }
+
+    /// Nil when it has been removed.
+    package static var currentDirectory: String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            getcwd(buffer.baseAddress, buffer.count).map { String(cString: $0) }
+        }
+    }
+
+    /// The file that this process runs.
+    package static var executablePath: String? {
+        realpath("/proc/self/exe", nil).map { path in
+            defer { free(path) }
+            return String(cString: path)
+        }
+    }
+
+    package static var processID: Int32 { getpid() }
+
+    /// Memory of the process that is in RAM now; nil where /proc is not mounted.
+    package static var residentBytes: UInt64? {
+        let number = holdfast_open("/proc/self/statm", O_RDONLY, 0)
+        guard number >= 0 else { return nil }
+        defer { close(number) }
+        var buffer = [UInt8](repeating: 0, count: 128)
+        let count = read(number, &buffer, buffer.count)
+        let fields = buffer.prefix(max(0, count)).split(separator: UInt8(ascii: " "))
+        guard fields.count > 1 else { return nil }
+        return UInt64(String(decoding: fields[1], as: UTF8.self)).map { $0 * UInt64(getpagesize()) }
+    }
+
+    /// Makes files that the process creates from now on readable to its own user only: a node's data
+    /// directory holds keys.
+    package static func keepNewFilesPrivate() { umask(0o077) }
+}
+
+package enum ResourceLimits {
+    /// Lets the process open as many files and sockets as the system grants it, and says how many.
+    /// Nil when the system refuses, and the limit stays what it was.
+    @discardableResult
+    package static func raiseDescriptorLimit() -> UInt64? {
+        var limit: UInt64 = 0
+        return holdfast_raise_descriptor_limit(&limit) == 0 ? limit : nil
+    }
+}

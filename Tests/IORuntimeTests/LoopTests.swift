@@ -1,0 +1,133 @@
+import IORuntime
+import Primitives
+import Synchronization
+import Testing
+
+@Suite struct LoopTests {
+    @Test func `timers end in the order of their times, and in order of setting at one time`()
+        async throws
+    {
+        try await withEnvironment { environment in
+            let loop = environment.loops[0]
+            let order = Shared<[Int]>([])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (name, span) in [(4, 30), (1, 5), (3, 20), (2, 10)] {
+                    group.addTask {
+                        try await loop.sleep(for: .milliseconds(span))
+                        order.change { $0.append(name) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(order.value == [1, 2, 3, 4])
+        }
+    }
+
+    @Test func `a sleep lasts as long as was asked`() async throws {
+        try await withEnvironment { environment in
+            let start = environment.now
+            try await environment.loops[0].sleep(for: .milliseconds(20))
+            #expect(environment.now - start >= .milliseconds(20))
+        }
+    }
+
+    @Test(arguments: [0, 1])
+    func `a cancelled sleep ends at once, on its own loop and from another`(
+        sleeping: Int
+    ) async throws {
+        try await withEnvironment { environment in
+            let loop = environment.loops[sleeping]
+            let start = environment.now
+            let error = Shared<(any Error)?>(nil)
+            let task = environment.loops[0].spawn {
+                do { try await loop.sleep(for: .seconds(600)) } catch let thrown {
+                    error.change { $0 = thrown }
+                }
+            }
+            // So that the task sleeps by now: it was queued before the end of this.
+            try await loop.sleep(for: .zero)
+            task.cancel()
+            await task.finished()
+            #expect(error.value is CancellationError)
+            #expect(environment.now - start < .seconds(60))
+        }
+    }
+
+    @Test func `a task that is cancelled before it sleeps does not sleep`() async throws {
+        try await withEnvironment { environment in
+            let loop = environment.loops[0]
+            let ended = Shared(false)
+            let task = loop.spawn {
+                do { try await loop.sleep(for: .seconds(600)) } catch {
+                    ended.change { $0 = error is CancellationError }
+                }
+            }
+            task.cancel()
+            await task.finished()
+            #expect(ended.value)
+        }
+    }
+
+    private actor Tally {
+        nonisolated let loop: any EventLoop
+        nonisolated var unownedExecutor: UnownedSerialExecutor {
+            self.loop.asUnownedSerialExecutor()
+        }
+        private(set) var count = 0
+        init(loop: any EventLoop) { self.loop = loop }
+        func add() {
+            self.loop.preconditionIsolated()
+            self.count += 1
+        }
+        func addAfterSleep() async throws {
+            try await self.loop.sleep(for: .milliseconds(1))
+            self.loop.preconditionIsolated()
+            self.count += 1
+        }
+    }
+
+    @Test func `an actor whose executor is a loop runs there, also after it was suspended`()
+        async throws
+    {
+        try await withEnvironment { environment in
+            let tally = Tally(loop: environment.loops[1])
+            for _ in 0..<100 { await tally.add() }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<100 { group.addTask { try await tally.addAfterSleep() } }
+                try await group.waitForAll()
+            }
+            #expect(await tally.count == 200)
+        }
+    }
+
+    @Test func `ten thousand tasks start, sleep and end`() async throws {
+        try await withEnvironment { environment in
+            let tally = Tally(loop: environment.loops[0])
+            await withTaskGroup(of: Void.self) { group in
+                for number in 0..<10_000 {
+                    group.addTask(executorPreference: environment.loops[number % 2]) {
+                        await tally.add()
+                    }
+                }
+            }
+            let tasks = (0..<10_000).map { number in
+                environment.loops[0].spawn {
+                    try? await environment.loops[0].sleep(for: .microseconds(number % 100))
+                    await tally.add()
+                }
+            }
+            for task in tasks { await task.finished() }
+            #expect(await tally.count == 20_000)
+        }
+    }
+
+    @Test func `the clock of a loop never runs behind the clock of the environment`() async throws {
+        try await withEnvironment { environment in
+            for _ in 0..<1000 {
+                let before = environment.now
+                let between = environment.loops[0].now
+                #expect(before <= between && between <= environment.now)
+            }
+        }
+    }
+}
