@@ -46,6 +46,12 @@ void holdfast_rocksdb_sync_directory(const char *path, char **error) {
     report(status, error);
 }
 
+uint64_t holdfast_rocksdb_free_bytes(const char *path, char **error) {
+    uint64_t bytes = 0;
+    report(rocksdb::Env::Default()->GetFreeSpace(path, &bytes), error);
+    return bytes;
+}
+
 int holdfast_rocksdb_supports_lz4(void) {
     const auto supported = rocksdb::GetSupportedCompressions();
     const auto end = supported.end();

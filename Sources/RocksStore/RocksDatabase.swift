@@ -180,10 +180,18 @@ extension RocksDatabase {
 
 /// Makes the name of `directory` survive a power cut; RocksDB syncs only what is inside.
 func syncParent(of directory: String) throws(StoreFault) {
+    try rocksCall { holdfast_rocksdb_sync_directory(parent(of: directory), $0) }
+}
+
+/// Space that the file system on which `directory` is, or is to be made, has free.
+func freeBytes(beside directory: String) throws(StoreFault) -> UInt64 {
+    try rocksCall { holdfast_rocksdb_free_bytes(parent(of: directory), $0) }
+}
+
+private func parent(of directory: String) -> String {
     var path = directory[...]
     while path.count > 1, path.last == "/" { path.removeLast() }
-    let parent = path.lastIndex(of: "/").map { path[...$0] } ?? "."
-    try rocksCall { holdfast_rocksdb_sync_directory(String(parent), $0) }
+    return path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
 }
 
 /// Hands strings to C as an array of pointers, for the length of `body`.

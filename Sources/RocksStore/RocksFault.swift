@@ -15,7 +15,7 @@ func rocksCall<Value>(
 extension StoreFault {
     /// Sorts a fault by the kind that RocksDB's text begins with: the C API gives no more than the
     /// text of `Status::ToString` (util/status.cc), which is "kind: subkind: message".
-    init(rocksStatus text: String) {
+    package init(rocksStatus text: String) {
         if text.hasPrefix("Corruption") {
             self = .corrupt(text)
         } else if text.contains("No space left on device") || text.contains("Space limit reached") {

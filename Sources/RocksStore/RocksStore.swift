@@ -10,15 +10,23 @@ import Synchronization
 /// together, so that what a crash leaves is a prefix of the batches.
 package final class RocksStore: OrderedStore {
     private let options: StoreOptions
-    /// Nil once closed. Calls take their own reference, so that none holds the lock while it works.
-    private let database: Mutex<RocksDatabase?>
+    private let state: Mutex<State>
     /// Whether the log may hold what no sync covered. Never cleared: a later buffered write could
     /// slip in between the sync and the clearing.
     private let hasBuffered = Atomic(false)
 
+    private struct State: Sendable {
+        /// Nil once closed. Calls take their own reference: none holds the lock while it works.
+        var database: RocksDatabase?
+        /// The first fault of a change. Every later change throws it again, untried: a second sync
+        /// could succeed over bytes that the first one lost ("Can Applications Recover from fsync
+        /// Failures?", ATC 2020), and RocksDB asserts that nobody tries.
+        var fault: StoreFault?
+    }
+
     fileprivate init(_ database: RocksDatabase) {
         self.options = database.options
-        self.database = Mutex(database)
+        self.state = Mutex(State(database: database))
     }
 
     package func write(
@@ -28,7 +36,9 @@ package final class RocksStore: OrderedStore {
         if durability == .buffered {
             self.hasBuffered.store(true, ordering: .sequentiallyConsistent)
         }
-        try self.open().write(batch, durability)
+        try self.change { (database) throws(StoreFault) in
+            try database.write(batch, durability)
+        }
     }
 
     package func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
@@ -46,7 +56,7 @@ package final class RocksStore: OrderedStore {
         let value = try database.getDurable(family, key)
         // RocksDB takes whatever went into the log for durable, so what was read becomes it.
         // In this order: a value read behind the sync might be a later one.
-        if self.hasBuffered.load(ordering: .sequentiallyConsistent) { try database.syncLog() }
+        if self.hasBuffered.load(ordering: .sequentiallyConsistent) { try self.flush() }
         return value
     }
 
@@ -63,20 +73,22 @@ package final class RocksStore: OrderedStore {
     }
 
     package func flush() throws(StoreFault) {
-        let database = try self.open()
-        if self.options.isLogged { try database.syncLog() } else { try database.flushFamilies() }
+        let isLogged = self.options.isLogged
+        try self.change { (database) throws(StoreFault) in
+            if isLogged { try database.syncLog() } else { try database.flushFamilies() }
+        }
     }
 
     package func checkpoint(into directory: String) throws(StoreFault) {
-        try self.open().checkpoint(into: directory)
+        try self.openForChange().checkpoint(into: directory)
     }
 
-    /// Flushes what is unlogged, as RocksDB does when it closes. A call that another thread is in
-    /// the middle of ends first.
+    /// Flushes what is unlogged, as RocksDB does when it closes. While another thread is in the
+    /// middle of a call the files stay open, until that call ends.
     package func close() {
-        let database = self.database.withLock { database in
-            let last = database
-            database = nil
+        let database = self.state.withLock { state in
+            let last = state.database
+            state.database = nil
             return last
         }
         guard let database else { return }
@@ -85,8 +97,23 @@ package final class RocksStore: OrderedStore {
     }
 
     private func open() throws(StoreFault) -> RocksDatabase {
-        guard let database = self.database.withLock({ $0 }) else { throw .usedAfterClose }
+        guard let database = self.state.withLock({ $0.database }) else { throw .usedAfterClose }
         return database
+    }
+
+    private func openForChange() throws(StoreFault) -> RocksDatabase {
+        if let fault = self.state.withLock({ $0.fault }) { throw fault }
+        return try self.open()
+    }
+
+    private func change(
+        _ work: (RocksDatabase) throws(StoreFault) -> Void
+    ) throws(StoreFault) {
+        let database = try self.openForChange()
+        do throws(StoreFault) { try work(database) } catch {
+            self.state.withLock { $0.fault = $0.fault ?? error }
+            throw error
+        }
     }
 }
 
@@ -120,6 +147,11 @@ package final class RocksStoreFactory: StoreFactory, @unchecked Sendable {
         self.cacheBytes.withLock { bytes in
             bytes = max(bytes, options.cacheBytes)
             rocksdb_cache_set_capacity(self.cache, bytes)
+        }
+        let free = try freeBytes(beside: directory)
+        let needed = RocksTuning.of(options).openingBytes
+        guard free >= needed else {
+            throw .full("\(free) bytes free beside \(directory), \(needed) needed to open")
         }
         let database = try RocksDatabase(directory, options, cache: self.cache)
         try syncParent(of: directory)

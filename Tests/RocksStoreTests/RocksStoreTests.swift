@@ -74,6 +74,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (
+            "IO error: No space left on device: While appending to file: /d/7.log: No space left "
+                + "on device", "full"
+        ),
+        ("Corruption: block checksum mismatch: stored = 1, computed = 2", "corrupt"),
+        ("Invalid argument: Column families not opened: rows", "misuse"),
+        ("IO error: While fdatasync: /d/7.log: Input/output error", "device"),
+        ("Result incomplete: ", "device"),
+    ])
+    func `RocksDB's words tell the kind of a fault`(_ words: String, _ kind: String) {
+        let seen =
+            switch StoreFault(rocksStatus: words) {
+            case .device(let said): ("device", said)
+            case .corrupt(let said): ("corrupt", said)
+            case .full(let said): ("full", said)
+            case .misuse(let said): ("misuse", said)
+            }
+        #expect(seen == (kind, words))
+    }
+
     @Test func `many threads see whole batches`() async throws {
         let store = try self.open(self.directory.fresh())
         defer { store.close() }

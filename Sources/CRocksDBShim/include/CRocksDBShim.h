@@ -5,6 +5,7 @@
 
 #include <rocksdb/c.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,9 @@ void holdfast_rocksdb_flush_families(
 
 /// Makes the names in a directory survive a power cut (fsync of the directory).
 void holdfast_rocksdb_sync_directory(const char *path, char **error);
+
+/// Bytes that the file system of a directory has free for us.
+uint64_t holdfast_rocksdb_free_bytes(const char *path, char **error);
 
 /// Whether the library was built with LZ4.
 int holdfast_rocksdb_supports_lz4(void);
