@@ -42,6 +42,7 @@ let libraries: [Target] = [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CChecksum"),
+    .target(name: "CSimulation"),
     .target(
         name: "CRocksDBShim", dependencies: ["CRocksDB"],
         cxxSettings: [.unsafeFlags(["-std=c++17", "-fno-rtti"])],
@@ -65,7 +66,7 @@ let libraries: [Target] = [
 
     module("IORuntime", base + ["CLinux"]),
     module("Cryptography", shellBase + ["Signing", "COpenSSL", "COpenSSLShim"]),
-    module("SimulatedRuntime", shellBase + ["Cryptography"]),
+    module("SimulatedRuntime", shellBase + ["Cryptography", "CSimulation"]),
     module("RocksStore", shellBase + ["CRocksDB", "CRocksDBShim"]),
     module("ChunkStore", shellBase + ["ChunkProtocol", "Placement"]),
     module("PeerTransport", shellBase + ["Cryptography"]),
