@@ -6,12 +6,14 @@ import Primitives
 ///
 /// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
 package final class SimulatedStore: OrderedStore, @unchecked Sendable {
+    /// What one lookup reads.
+    static let blockBytes = 4096
+
     private let files: SimulatedFileSystem
     private let medium: StoreMedium
-    private let families: [Family]
+    private let options: StoreOptions
     /// Where each family stands in the medium.
     private let positions: [Int]
-    private let isLogged: Bool
     private var isClosed = false
     /// Set by a fault after which the store refuses to write: what is on disk is unknown.
     private var isBroken = false
@@ -19,24 +21,23 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
     init(_ files: SimulatedFileSystem, _ medium: StoreMedium, _ options: StoreOptions) {
         self.files = files
         self.medium = medium
-        self.families = options.families
-        self.isLogged = options.isLogged
+        self.options = options
         self.positions = medium.open(
             options.families, isLogged: options.isLogged, generation: files.generation)
     }
 
     package func write(_ batch: WriteBatch, _ durability: WriteDurability) throws(StoreFault) {
-        guard self.isLogged == (durability != .unlogged) else {
-            throw .misuse("a store that is \(self.isLogged ? "" : "not ")logged, \(durability)")
-        }
-        let changes = try self.checked(batch)
+        try batch.check(durability, for: self.options)
         try self.begin(.write(sizeBytes: batch.sizeBytes))
         if self.isBroken { throw .device("an earlier write failed") }
         let grows = batch.changes.contains { if case .put = $0 { true } else { false } }
         guard !grows || UInt64(batch.sizeBytes) <= self.files.disk.freeBytes else {
             throw .full("\(batch.sizeBytes) bytes do not fit")
         }
-        self.resizing { $0.write(changes) }
+        let before = self.medium.sizeBytes
+        self.medium.write(
+            batch.changes.map { (position: self.positions[$0.family.index], change: $0) })
+        self.files.disk.tree.storeChanged(fromBytes: before, toBytes: self.medium.sizeBytes)
         if durability == .synced { try self.sync(sizeBytes: batch.sizeBytes) }
     }
 
@@ -51,37 +52,33 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 
     package func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         let position = try self.position(of: family)
-        try self.begin(.read(sizeBytes: 4096))
-        return self.medium.current[position].value(of: key)
+        try self.begin(.read(sizeBytes: Self.blockBytes))
+        return self.medium.current[position].map[key]
     }
 
     package func getIfCached(_ family: Family, _ key: [UInt8]) -> CachedLookup {
         self.files.confine()
-        guard self.files.isAlive, !self.isClosed, self.families.contains(family) else {
-            return .unknown
-        }
-        if self.files.drawUncachedLookup() { return .unknown }
-        let value = self.medium.current[self.positions[family.index]].value(of: key)
+        guard self.files.isAlive, !self.isClosed, self.options.families.contains(family),
+            !self.files.drawUncachedLookup()
+        else { return .unknown }
+        let value = self.medium.current[self.positions[family.index]].map[key]
         return value.map { .found($0) } ?? .absent
     }
 
     package func getDurable(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         let position = try self.position(of: family)
-        try self.begin(.read(sizeBytes: 4096))
-        return self.medium.durable[position].value(of: key)
+        try self.begin(.read(sizeBytes: Self.blockBytes))
+        return self.medium.durable[position].map[key]
     }
 
     package func scan(_ family: Family, _ range: KeyRange) -> any OrderedCursor {
-        self.view().scan(family, range)
+        self.snapshot().scan(family, range)
     }
 
     package func snapshot() -> any OrderedSnapshot {
         self.files.confine()
-        return self.view()
-    }
-
-    private func view() -> SimulatedSnapshot {
-        SimulatedSnapshot(self, self.families, self.positions.map { self.medium.current[$0] })
+        return SimulatedSnapshot(
+            self, self.options, self.positions.map { self.medium.current[$0].map })
     }
 
     package func flush() throws(StoreFault) {
@@ -110,40 +107,15 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 extension SimulatedStore {
     /// What every blocking call begins with; nothing may happen when the process is dead.
     func begin(_ operation: SimulatedDisk.Operation) throws(StoreFault) {
-        if self.isClosed { throw .misuse("the store is closed") }
+        if self.isClosed { throw .usedAfterClose }
         guard self.files.beginStoreOperation(operation) else {
             throw .device("the machine has failed")
         }
     }
 
     private func position(of family: Family) throws(StoreFault) -> Int {
-        guard family.index < self.families.count, self.families[family.index] == family else {
-            throw .misuse("family \(family.name) was not opened")
-        }
+        try self.options.check(family)
         return self.positions[family.index]
-    }
-
-    private func checked(_ batch: WriteBatch) throws(StoreFault) -> [StoreMedium.Change] {
-        var changes: [StoreMedium.Change] = []
-        changes.reserveCapacity(batch.changes.count)
-        for change in batch.changes {
-            switch change {
-            case .put(let family, let key, let value):
-                let pair = KeyValue(key: key, value: value)
-                changes.append(.put(try self.position(of: family), pair))
-            case .delete(let family, let key):
-                changes.append(.delete(try self.position(of: family), key))
-            case .deleteRange(let family, let range):
-                changes.append(.deleteRange(try self.position(of: family), range))
-            }
-        }
-        return changes
-    }
-
-    private func resizing(_ change: (StoreMedium) -> Void) {
-        let before = self.medium.sizeBytes
-        change(self.medium)
-        self.files.disk.tree.storeChanged(fromBytes: before, toBytes: self.medium.sizeBytes)
     }
 }
 
@@ -152,27 +124,28 @@ extension SimulatedStore {
 /// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
 private final class SimulatedSnapshot: OrderedSnapshot, @unchecked Sendable {
     private let store: SimulatedStore
-    private let families: [Family]
-    private let pairs: [SortedPairs]
+    private let options: StoreOptions
+    private let maps: [OrderedMap<[UInt8]>]
 
-    init(_ store: SimulatedStore, _ families: [Family], _ pairs: [SortedPairs]) {
+    init(_ store: SimulatedStore, _ options: StoreOptions, _ maps: [OrderedMap<[UInt8]>]) {
         self.store = store
-        self.families = families
-        self.pairs = pairs
+        self.options = options
+        self.maps = maps
     }
 
     func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
-        guard self.families.contains(family) else {
-            throw .misuse("family \(family.name) was not opened")
-        }
-        try self.store.begin(.read(sizeBytes: 4096))
-        return self.pairs[family.index].value(of: key)
+        try self.options.check(family)
+        try self.store.begin(.read(sizeBytes: SimulatedStore.blockBytes))
+        return self.maps[family.index][key]
     }
 
     func scan(_ family: Family, _ range: KeyRange) -> any OrderedCursor {
-        let isKnown = self.families.contains(family)
-        return SimulatedCursor(
-            self.store, isKnown ? self.pairs[family.index] : nil, family, range)
+        do throws(StoreFault) {
+            try self.options.check(family)
+            return SimulatedCursor(self.store, .init(over: self.maps[family.index], in: range))
+        } catch {
+            return SimulatedCursor(self.store, .init(over: OrderedMap(), in: range), error)
+        }
     }
 }
 
@@ -182,37 +155,28 @@ private final class SimulatedCursor: OrderedCursor {
     private static let pairsPerRead = 64
 
     private let store: SimulatedStore
-    private let pairs: SortedPairs?
-    private let family: Family
-    private let range: KeyRange
-    private var position: SortedPairs.Position
+    private let fault: StoreFault?
+    private var walk: OrderedMap<[UInt8]>.Walk
     private var pairsUntilRead = 0
 
-    init(_ store: SimulatedStore, _ pairs: SortedPairs?, _ family: Family, _ range: KeyRange) {
+    init(_ store: SimulatedStore, _ walk: OrderedMap<[UInt8]>.Walk, _ fault: StoreFault? = nil) {
         self.store = store
-        self.pairs = pairs
-        self.family = family
-        self.range = range
-        self.position = (pairs ?? SortedPairs()).lowerBound(range.start)
+        self.walk = walk
+        self.fault = fault
     }
 
     func next() throws(StoreFault) -> KeyValue? {
-        guard let pairs else { throw .misuse("family \(self.family.name) was not opened") }
+        if let fault { throw fault }
         if self.pairsUntilRead == 0 {
             self.pairsUntilRead = Self.pairsPerRead
-            try self.store.begin(.read(sizeBytes: 4096))
+            try self.store.begin(.read(sizeBytes: SimulatedStore.blockBytes))
         }
         self.pairsUntilRead -= 1
-        guard let pair = pairs.pair(at: self.position), self.range.contains(pair.key) else {
-            return nil
-        }
-        self.position = pairs.next(after: self.position)
-        return pair
+        return self.walk.next().map { KeyValue(key: $0.key, value: $0.value) }
     }
 
     func seek(_ key: [UInt8]) {
-        let start = key.lexicographicallyPrecedes(self.range.start) ? self.range.start : key
-        self.position = self.pairs?.lowerBound(start) ?? self.position
+        self.walk.seek(key)
         self.pairsUntilRead = 0
     }
 }

@@ -2,18 +2,17 @@ import IORuntime
 import OrderedStorage
 import Primitives
 
-/// Opens simulated stores on the disk of one process's machine.
+/// Opens simulated stores on the disk of a machine, for the process that runs there.
 package struct SimulatedStoreFactory: StoreFactory {
-    private let files: SimulatedFileSystem
+    private let node: SimulatedNode
+    private var files: SimulatedFileSystem { self.node.environment.fileSystem }
 
-    package init(_ environment: SimulatedEnvironment) { self.files = environment.fileSystem }
+    package init(_ node: SimulatedNode) { self.node = node }
 
     package func open(
         _ directory: String, _ options: StoreOptions
     ) throws(StoreFault) -> any OrderedStore {
-        for (position, family) in options.families.enumerated() where family.index != position {
-            throw .misuse("family \(family.name) is not at its position")
-        }
+        try options.check()
         let medium = try self.medium(in: directory)
         if medium.holderGeneration == self.files.generation {
             throw .device("the store in \(directory) is open already")

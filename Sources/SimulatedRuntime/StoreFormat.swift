@@ -31,12 +31,11 @@ enum StoreFormat {
         writer.write(Self.version)
         writer.writeArray(contents.families) { writer, family in
             writer.writeString(family.name)
-            writer.write(UInt64(family.pairs.count))
-            var position = family.pairs.lowerBound([])
-            while let pair = family.pairs.pair(at: position) {
-                writer.writeBytes(pair.key)
-                writer.writeBytes(pair.value)
-                position = family.pairs.next(after: position)
+            writer.write(UInt64(family.pairs.map.count))
+            var walk = OrderedMap.Walk(over: family.pairs.map, in: .all)
+            while let (key, value) = walk.next() {
+                writer.writeBytes(key)
+                writer.writeBytes(value)
             }
         }
         writer.write(CRC32C.of(writer.bytes))
@@ -77,7 +76,7 @@ enum StoreFormat {
         for _ in 0..<pairCount {
             let key = try reader.readBytes(field: "key")
             let value = try reader.readBytes(field: "value")
-            pairs.put(KeyValue(key: Array(key), value: Array(value)))
+            pairs.put(Array(key), Array(value))
         }
         return (name, pairs)
     }

@@ -13,7 +13,7 @@ final class StoreMedium {
     private(set) var familyNames: [String]
     private(set) var current: [SortedPairs]
     private(set) var durable: [SortedPairs]
-    private var pending: [[Change]] = []
+    private var pending: [PlacedBatch] = []
 
     /// How the store was opened last, and by which process.
     private(set) var isLogged = true
@@ -23,12 +23,8 @@ final class StoreMedium {
     private(set) var mustCheckFiles = false
     private let cameFromFiles: Bool
 
-    /// A batch's change, with the family's position here.
-    enum Change {
-        case put(Int, KeyValue)
-        case delete(Int, [UInt8])
-        case deleteRange(Int, KeyRange)
-    }
+    /// A batch, with the position here of each change's family.
+    typealias PlacedBatch = [(position: Int, change: WriteBatch.Change)]
 
     init() {
         self.familyNames = []
@@ -67,9 +63,9 @@ final class StoreMedium {
         self.holderGeneration = nil
     }
 
-    func write(_ changes: [Change]) {
-        Self.apply(changes, to: &self.current)
-        self.pending.append(changes)
+    func write(_ batch: PlacedBatch) {
+        Self.apply(batch, to: &self.current)
+        self.pending.append(batch)
         if self.pending.count >= Self.pendingLimit { self.advance(by: Self.pendingLimit / 2) }
     }
 
@@ -85,16 +81,16 @@ final class StoreMedium {
     }
 
     private func advance(by count: Int) {
-        for changes in self.pending.prefix(count) { Self.apply(changes, to: &self.durable) }
+        for batch in self.pending.prefix(count) { Self.apply(batch, to: &self.durable) }
         self.pending.removeFirst(count)
     }
 
-    private static func apply(_ changes: [Change], to families: inout [SortedPairs]) {
-        for change in changes {
+    private static func apply(_ batch: PlacedBatch, to families: inout [SortedPairs]) {
+        for (position, change) in batch {
             switch change {
-            case .put(let family, let pair): families[family].put(pair)
-            case .delete(let family, let key): families[family].delete(key)
-            case .deleteRange(let family, let range): families[family].delete(range)
+            case .put(_, let key, let value): families[position].put(key, value)
+            case .delete(_, let key): families[position].delete(key)
+            case .deleteRange(_, let range): families[position].delete(in: range)
             }
         }
     }
