@@ -71,6 +71,12 @@ package struct LoadRequest: Hashable, Sendable {
     package let from: LogIndex
     /// Enough when the entries come to this many bytes; one entry at least.
     package let limitBytes: Int
+
+    package init(peer: NodeID, from: LogIndex, limitBytes: Int) {
+        self.peer = peer
+        self.from = from
+        self.limitBytes = limitBytes
+    }
 }
 
 /// Why something was not done. Values, not errors: a client's proxy acts on them.

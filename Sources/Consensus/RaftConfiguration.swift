@@ -27,7 +27,8 @@ package struct RaftConfiguration: Sendable {
     /// group without a quorum does not grow; a follower drops appends while as much is committed
     /// and not applied.
     package var maximumUnappliedBytes = 64 << 20
-    /// Bounds the entries handed out to be applied and not yet reported as applied.
+    /// Bounds the entries handed out to be applied and not yet reported as applied; the one that
+    /// reaches the bound may pass it.
     package var maximumApplyingBytes = 4 << 20
     /// How much of the log stays in memory behind what is applied, for followers a little behind.
     package var maximumCachedBytes = 16 << 20

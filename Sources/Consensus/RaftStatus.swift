@@ -3,6 +3,8 @@ import Primitives
 /// A replica as an operator sees it.
 package struct RaftStatus: Sendable {
     package let node: NodeID
+    /// The members who vote, in order.
+    package let voters: [NodeID]
     package let role: RaftRole
     package let term: Term
     package let vote: NodeID?
@@ -30,7 +32,8 @@ package struct RaftStatus: Sendable {
 extension RaftReplica {
     package var status: RaftStatus {
         RaftStatus(
-            node: self.node, role: self.role, term: self.term, vote: self.vote,
+            node: self.node, voters: self.quorum.members, role: self.role, term: self.term,
+            vote: self.vote,
             leader: self.leader, truncated: self.log.truncated.index, applied: self.applied,
             commit: self.commit, persisted: self.log.persisted, last: self.log.last,
             unappliedBytes: self.log.sizeBytes(after: self.applied, through: self.log.last.index),

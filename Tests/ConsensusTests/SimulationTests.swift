@@ -4,6 +4,13 @@ import Testing
 
 /// Seeded runs of whole groups. `SEEDS=5000` runs more of them, `FIRST_SEED=…` others.
 struct SimulationTests {
+    /// What fits in two seconds or three.
+    #if DEBUG
+    private static let usualSeeds: UInt64 = 30
+    #else
+    private static let usualSeeds: UInt64 = 300
+    #endif
+
     private static func number(_ name: String, otherwise: UInt64) -> UInt64 {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) } ?? otherwise
     }
@@ -13,12 +20,12 @@ struct SimulationTests {
         nodes: Int
     ) throws {
         let first = Self.number("FIRST_SEED", otherwise: 1)
-        let count = Self.number("SEEDS", otherwise: 30)
+        let count = Self.number("SEEDS", otherwise: Self.usualSeeds)
         var marks = SimulatedGroup.Marks()
         for seed in first..<first + count {
             var group = SimulatedGroup(seed: seed, nodes: nodes)
             do {
-                for _ in 0..<3000 { try group.step() }
+                for _ in 0..<1000 * nodes { try group.step() }
                 try group.heal()
             } catch {
                 Issue.record("seed \(seed), \(nodes) nodes: \(error)")
