@@ -74,6 +74,7 @@ package struct BodyDecoder: Sendable {
 
     /// Says that `count` bytes of the run were read past the decoder.
     package mutating func tookRun(_ count: Int) {
+        // Nothing is counted until the stream ends, and outside a run `run` is zero.
         guard case .run(let remaining, let then) = self.state else { return }
         invariant(UInt64(count) <= remaining, "a run is never overdrawn")
         self.advance(remaining - UInt64(count), then)
@@ -89,16 +90,17 @@ package struct BodyDecoder: Sendable {
         }
     }
 
-    /// The next step with the bytes that the caller holds.
-    package mutating func step(_ bytes: UnsafeRawBufferPointer) -> Step {
+    /// The next step with the bytes that the caller holds, with at most `limit` body bytes in it.
+    package mutating func step(_ bytes: UnsafeRawBufferPointer, atMost limit: Int = .max) -> Step {
         var position = 0
         while true {
             switch self.state {
             case .ended: return .end(consumed: position)
             case .untilClose:
-                return bytes.isEmpty ? .needMore(consumed: 0) : .bytes(0..<bytes.count)
+                return bytes.isEmpty
+                    ? .needMore(consumed: 0) : .bytes(0..<min(bytes.count, limit))
             case .run(let remaining, let then):
-                let held = bytes.count - position
+                let held = min(bytes.count - position, limit)
                 guard held > 0 else { return .needMore(consumed: position) }
                 let count = Int(min(remaining, UInt64(held)))
                 self.advance(remaining - UInt64(count), then)
