@@ -141,6 +141,9 @@ int holdfast_local_address(int socket, holdfast_address *address) {
 
 ssize_t holdfast_send(int socket, const struct iovec *buffers, int count) {
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = (size_t)count};
-    ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    // One buffer saves the kernel the copy of the message's description.
+    ssize_t sent = count == 1
+        ? send(socket, buffers[0].iov_base, buffers[0].iov_len, MSG_NOSIGNAL)
+        : sendmsg(socket, &message, MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }

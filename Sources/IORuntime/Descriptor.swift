@@ -181,4 +181,9 @@ extension Descriptor {
 extension Instant {
     /// The deadline of a wait that something else ends.
     static let never = Instant(nanoseconds: .max)
+
+    /// 0 when the deadline has passed; cut at 292 years.
+    func nanoseconds(until deadline: Instant) -> Int64 {
+        deadline > self ? Int64(clamping: deadline.nanoseconds - self.nanoseconds) : 0
+    }
 }

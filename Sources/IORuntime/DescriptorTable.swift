@@ -26,6 +26,8 @@ struct DescriptorTable {
         return self.slots[slot].descriptor
     }
 
+    var all: [Descriptor] { self.slots.compactMap(\.descriptor) }
+
     mutating func remove(_ token: UInt64) {
         invariant(self[token] != nil, "a descriptor leaves the table once")
         let slot = UInt32(truncatingIfNeeded: token)

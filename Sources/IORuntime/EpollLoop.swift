@@ -83,8 +83,8 @@ package final class EpollLoop: EventLoop, @unchecked Sendable {
     /// `Environment.now`.
     package var now: Instant { Instant(nanoseconds: holdfast_monotonic_time()) }
 
-    /// Ends the thread after the current turn. Tasks that wait on the loop then wait forever, so this
-    /// is for tests, which make many environments in one process.
+    /// Closes all sockets and ends the thread after the current turn. Tasks of the loop never run
+    /// again, so this is for tests, which make many environments in one process.
     func stop() {
         self.execute { self.isStopping = true }
     }
@@ -163,6 +163,8 @@ extension EpollLoop {
         withUnsafeTemporaryAllocation(of: holdfast_readiness.self, capacity: Self.eventsPerTurn) {
             while !self.isStopping { self.takeTurn($0) }
         }
+        // Who is on the other side of a socket hears of the end as if the process had ended.
+        for descriptor in self.descriptors.all { descriptor.close() }
         holdfast_set_thread_mark(nil)
     }
 
@@ -201,7 +203,7 @@ extension EpollLoop {
         }
         guard mayWait else { return 0 }
         guard let deadline = self.timers.firstDeadline else { return -1 }
-        return max(0, (deadline - self.now).wholeNanoseconds)
+        return self.now.nanoseconds(until: deadline)
     }
 
     private func takeInbox() {

@@ -33,8 +33,8 @@ package final class RealEnvironment: Environment {
         self.resolver = BlockingPool(name: "resolver", threadCount: Self.resolverThreads)
     }
 
-    /// Ends all threads. What waits on a loop then waits forever, so this is for tests, which make
-    /// many environments in one process; a program ends with its process.
+    /// Closes all sockets and ends all threads. Tasks of the loops never run again, so this is for
+    /// tests, which make many environments in one process; a program ends with its process.
     package func stop() {
         for loop in self.epollLoops { loop.stop() }
         for pool in [self.disk, self.raftLog, self.compute, self.resolver] { pool.stop() }
@@ -125,7 +125,8 @@ extension RealEnvironment {
     }
 
     /// The whole of a program: runs `main` on the first loop of a new environment and ends the
-    /// process with the status it returns.
+    /// process with the status it returns, at once: what `print` still holds is lost, so programs
+    /// write through `Terminal`.
     package static func run(
         loopCount: Int = 2, _ main: @escaping @Sendable (RealEnvironment) async -> Int32
     ) -> Never {

@@ -64,10 +64,11 @@ extension TCPStream {
         var fault = StreamFault.unreachable(name, errno: EADDRNOTAVAIL)
         for (position, address) in addresses.enumerated() {
             let now = loop.now
-            let share = (deadline - now) / (addresses.count - position)
+            let timeLeft = now.nanoseconds(until: deadline)
+            let share = timeLeft / Int64(addresses.count - position)
             do throws(StreamFault) {
                 return try await Self.connect(
-                    to: address, named: name, on: loop, deadline: now + share)
+                    to: address, named: name, on: loop, deadline: now + .nanoseconds(share))
             } catch { fault = error }
         }
         throw fault

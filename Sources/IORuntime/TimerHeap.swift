@@ -1,7 +1,7 @@
 import Primitives
 
 /// Something that waits for a time. Belongs to one loop and has at most one place in its heap.
-protocol TimerTarget: AnyObject {
+package protocol TimerTarget: AnyObject {
     /// Where the target stands in the heap, or `TimerHeap.nowhere`. Written by the heap only.
     var timerPosition: Int { get set }
     func timerExpired(at now: Instant)
@@ -9,8 +9,8 @@ protocol TimerTarget: AnyObject {
 
 /// A binary heap of deadlines; those of the same time come in the order they were set. Targets know
 /// their place, so that one can leave, or move forward, in logarithmic time.
-struct TimerHeap {
-    static let nowhere = -1
+package struct TimerHeap {
+    package static let nowhere = -1
 
     private struct Entry {
         var deadline: Instant
@@ -25,10 +25,12 @@ struct TimerHeap {
     private var entries: [Entry] = []
     private var nextSequence: UInt64 = 0
 
-    var firstDeadline: Instant? { self.entries.first?.deadline }
+    package init() {}
+
+    package var firstDeadline: Instant? { self.entries.first?.deadline }
 
     /// Sets the target's deadline, if it has none that is as early.
-    mutating func arm(_ target: any TimerTarget, at deadline: Instant) {
+    package mutating func arm(_ target: any TimerTarget, at deadline: Instant) {
         let position = target.timerPosition
         if position != Self.nowhere {
             guard deadline < self.entries[position].deadline else { return }
@@ -43,12 +45,12 @@ struct TimerHeap {
         self.rise(from: self.entries.count - 1)
     }
 
-    mutating func disarm(_ target: any TimerTarget) {
+    package mutating func disarm(_ target: any TimerTarget) {
         let position = target.timerPosition
         if position != Self.nowhere { self.remove(at: position) }
     }
 
-    mutating func removeFirst(dueAt now: Instant) -> (any TimerTarget)? {
+    package mutating func removeFirst(dueAt now: Instant) -> (any TimerTarget)? {
         guard let first = self.entries.first, first.deadline <= now else { return nil }
         self.remove(at: 0)
         return first.target

@@ -131,3 +131,64 @@ import Testing
         }
     }
 }
+
+@Suite struct TimerHeapTests {
+    private final class Target: TimerTarget {
+        var timerPosition = TimerHeap.nowhere
+        let number: Int
+        init(_ number: Int) { self.number = number }
+        func timerExpired(at now: Instant) {}
+    }
+
+    /// What a heap holds, as a list that is searched from end to end.
+    private struct Oracle {
+        var entries: [(deadline: Instant, sequence: Int, number: Int)] = []
+        var nextSequence = 0
+
+        mutating func arm(_ number: Int, at deadline: Instant) {
+            if let held = self.entries.firstIndex(where: { $0.number == number }) {
+                self.entries[held].deadline = min(self.entries[held].deadline, deadline)
+            } else {
+                self.entries.append((deadline, self.nextSequence, number))
+                self.nextSequence += 1
+            }
+        }
+
+        mutating func removeFirst(dueAt now: Instant) -> Int? {
+            let order = self.entries.sorted {
+                ($0.deadline, $0.sequence) < ($1.deadline, $1.sequence)
+            }
+            guard let first = order.first, first.deadline <= now else { return nil }
+            self.entries.removeAll { $0.number == first.number }
+            return first.number
+        }
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `the heap agrees with a list, whatever is armed, moved forward, disarmed and due`(
+        seed: UInt64
+    ) {
+        var generator = SeededGenerator(seed: seed)
+        var heap = TimerHeap()
+        var oracle = Oracle()
+        let targets = (0..<40).map(Target.init)
+        for step in 0..<3000 {
+            let target = targets[Int.random(in: 0..<40, using: &generator)]
+            switch Int.random(in: 0..<5, using: &generator) {
+            case 0, 1, 2:
+                let deadline = Instant(
+                    nanoseconds: UInt64(step + Int.random(in: 0..<60, using: &generator)))
+                heap.arm(target, at: deadline)
+                oracle.arm(target.number, at: deadline)
+            case 3:
+                heap.disarm(target)
+                oracle.entries.removeAll { $0.number == target.number }
+            default:
+                let now = Instant(nanoseconds: UInt64(step))
+                let due = heap.removeFirst(dueAt: now) as? Target
+                #expect(due?.number == oracle.removeFirst(dueAt: now))
+            }
+            #expect(heap.firstDeadline == oracle.entries.map(\.deadline).min())
+        }
+    }
+}

@@ -316,6 +316,32 @@ import Testing
         }
     }
 
+    @Test func `an environment that stops leaves no socket open`() async throws {
+        try await withEnvironment { environment in
+            let stopping = RealEnvironment(loopCount: 1)
+            let loop = stopping.loops[0]
+            let listener = try stopping.listen(on: loopback, loop: loop)
+            let accepting = Shared(0)
+            loop.spawn {
+                var streams: [any ByteStream] = []
+                while let stream = try? await listener.accept() {
+                    streams.append(stream)
+                    accepting.change { $0 = streams.count }
+                }
+            }
+            let client = try await environment.connect(
+                to: listener.address, on: environment.loops[0], deadline: environment.soon)
+            while accepting.value == 0 {
+                try await environment.loops[0].sleep(for: .milliseconds(1))
+            }
+            stopping.stop()
+            #expect(
+                await fault(StreamFault.self) {
+                    _ = try await client.read(1, by: environment.soon)
+                } == .endedEarly)
+        }
+    }
+
     @Test func `a connection that nobody completes ends at its deadline`() async throws {
         try await withEnvironment { environment in
             // TEST-NET-1 (RFC 5737) has no hosts; a machine without a route says so at once.
