@@ -1,6 +1,6 @@
 internal import COpenSSL
 internal import COpenSSLShim
-package import Primitives
+internal import Primitives
 
 /// A hash function by name. Its cases are types, so that a digest's kind is known when compiling.
 package protocol DigestAlgorithm: Sendable {

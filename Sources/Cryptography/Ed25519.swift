@@ -1,5 +1,5 @@
 internal import COpenSSL
-package import Primitives
+internal import Primitives
 
 /// A key that makes Ed25519 signatures (RFC 8032 §5.1).
 package struct Ed25519PrivateKey: Sendable {

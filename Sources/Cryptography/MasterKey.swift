@@ -2,8 +2,8 @@
 /// It lives outside the store, on meta nodes only.
 ///
 /// Envelope format 1: version 1, the 12-byte nonce, the ciphertext, the 16-byte tag. The context is
-/// authenticated but not stored: an envelope moved to another row does not open. Random nonces bound
-/// one key to 2^32 envelopes (NIST SP 800-38D §8.3).
+/// authenticated but not stored: an envelope moved to another row does not open. Random nonces
+/// bound one key to 2^32 envelopes (NIST SP 800-38D §8.3).
 package struct MasterKey: Sendable {
     package static let nonceSizeBytes = AES256GCM.nonceSizeBytes
     private static let version: UInt8 = 1

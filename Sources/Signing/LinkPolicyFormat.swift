@@ -70,8 +70,8 @@ extension LinkPolicy {
 }
 
 extension LinkPath {
-    /// Whether a link may be made for this: a bucket and a slash at least, nothing that a proxy or a
-    /// file system could read as another name, and a prefix that ends at a slash.
+    /// Whether a link may be made for this: a bucket and a slash at least, nothing that a proxy or
+    /// a file system could read as another name, and a prefix that ends at a slash.
     package var isSound: Bool {
         guard let slash = self.bytes.firstIndex(of: UInt8(ascii: "/")), slash > 0,
             !LinkTarget.isAmbiguous(self.bytes)

@@ -1,7 +1,7 @@
 internal import Primitives
 
 /// The canonical forms of Signature Version 4 for S3 ("Authenticating Requests: Using the
-/// Authorization Header", Amazon S3 API Reference). S3 encodes the path once and normalises nothing.
+/// Authorization Header", Amazon S3 API Reference). S3 encodes the path once, normalising nothing.
 package enum SigV4Canonical {
     package static let algorithm = "AWS4-HMAC-SHA256"
 

@@ -29,7 +29,7 @@ package struct SigV4ChunkChain: Sendable {
 
     /// Whether `signature` is that of the trailer.
     ///
-    /// - Parameter trailer: the trailing header lines as `name:value\n`, without the signature's own.
+    /// - Parameter trailer: the trailing header lines as `name:value\n`, without the signature's.
     package mutating func accepts(
         trailer: [UInt8], signature: String, using primitives: any SigningPrimitives
     ) -> Bool {

@@ -2,8 +2,8 @@ internal import Primitives
 
 /// The two forms in which a request carries a signature.
 extension SigV4Claim {
-    /// `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`, the commas with
-    /// or without a blank behind them.
+    /// `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`, the commas
+    /// with or without a blank behind them.
     static func readHeader(of request: SignableRequest) throws(SigV4Refusal) -> SigV4Claim {
         guard let text = request.only("authorization") else {
             throw .malformedHeader("it must stand once, in UTF-8.")
