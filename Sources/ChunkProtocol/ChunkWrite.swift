@@ -1,3 +1,4 @@
+import Placement
 import Primitives
 
 /// One chunk on its way to its copies: a pure decision, fed with what the stores answered.
@@ -19,6 +20,8 @@ package struct ChunkWrite: Sendable {
     }
 
     private let homes: [NodeID]
+    /// Whom to ask at once: live homes, and stand-ins for those that are not.
+    private let first: [NodeID]
     private let copies: Int
     /// Nodes not yet asked, the next one last.
     private var reserve: [NodeID]
@@ -29,23 +32,22 @@ package struct ChunkWrite: Sendable {
     private var holders: [NodeID] = []
 
     /// - Parameters:
-    ///   - homes: the partition's nodes by the layout; those not known to be live may stand there.
-    ///   - handoff: the other live nodes, in the partition's handoff order.
-    ///   - copies: how many durable copies the promise in force needs: 3, or fewer in a cluster
-    ///     that promises less.
-    package init(homes: [NodeID], handoff: [NodeID], copies: Int) {
-        invariant(copies > 0, "a write needs at least one copy")
+    ///   - set: where the copies go as things stand; as many copies are needed as it names nodes.
+    ///   - homes: the partition's nodes by the layout.
+    package init(_ set: WriteSet, homes: [NodeID]) {
+        invariant(!set.nodes.isEmpty, "a write needs at least one copy")
         self.homes = homes
-        self.copies = copies
-        self.reserve = handoff.filter { !homes.contains($0) }.reversed()
+        self.first = set.nodes
+        self.copies = set.nodes.count
+        self.reserve = set.spares.filter { !set.nodes.contains($0) }.reversed()
     }
 
     package private(set) var outcome: Outcome = .undecided
 
-    /// Begins: the homes, and from the handoff order as many as are missing to `copies`.
+    /// Begins: whom to ask at once.
     package mutating func start() -> Sends {
-        self.waiting = Array(self.homes.prefix(self.copies))
-        return self.waiting + self.callUp(self.copies - self.waiting.count)
+        self.waiting = self.first
+        return self.first
     }
 
     /// `node` has the chunk on durable storage.

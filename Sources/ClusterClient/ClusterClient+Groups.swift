@@ -36,16 +36,19 @@ extension ClusterClient {
     private func submit(
         _ operation: CatalogOperation, in group: GroupID, deadline: Instant
     ) async throws(ClusterFault) -> CommandResult {
-        let identity = try await self.beginCommand(in: group, deadline: deadline)
-        defer { self.state.withLock { $0.windows[group]?.end(identity) } }
-        let command = CatalogCommand(identity: identity, operation: operation)
-        let result = try await self.decide(command, in: group, deadline: deadline)
-        if case .sessionUnknown = result {
+        while true {
+            let identity = try await self.beginCommand(in: group, deadline: deadline)
+            defer { self.state.withLock { $0.windows[group]?.end(identity) } }
+            let command = CatalogCommand(identity: identity, operation: operation)
+            let decision = try await self.decide(command, in: group, deadline: deadline)
+            guard case .sessionUnknown = decision.result else { return decision.result }
             self.state.withLock { $0.windows[group] = nil }
-            self.counters.outcomesUnknown.add()
-            throw .outcomeUnknown("group \(group) no longer knows this node's session")
+            if decision.mayHaveRunBefore {
+                self.counters.outcomesUnknown.add()
+                throw .outcomeUnknown("group \(group) no longer knows this node's session")
+            }
+            // Only this attempt reached the group, and it was not applied: a new session will do.
         }
-        return result
     }
 
     private func beginCommand(
@@ -76,9 +79,9 @@ extension ClusterClient {
         _ session: SessionID, in group: GroupID, deadline: Instant
     ) async throws(ClusterFault) {
         let command = CatalogCommand(operation: .openSession(session))
-        let result = try await self.decide(command, in: group, deadline: deadline)
-        guard case .sessionOpened(let first) = result else {
-            throw .unavailable("group \(group) opened no session: \(result)")
+        let decision = try await self.decide(command, in: group, deadline: deadline)
+        guard case .sessionOpened(let first) = decision.result else {
+            throw .unavailable("group \(group) opened no session: \(decision.result)")
         }
         self.state.withLock { state in
             if state.windows[group] == nil {
@@ -87,17 +90,23 @@ extension ClusterClient {
         }
     }
 
+    struct Decision {
+        let result: CommandResult
+        /// An attempt before the one that was answered may have reached the group.
+        let mayHaveRunBefore: Bool
+    }
+
     /// Sends one command to whoever leads, until it is decided.
     func decide(
         _ command: CatalogCommand, in group: GroupID, deadline: Instant
-    ) async throws(ClusterFault) -> CommandResult {
+    ) async throws(ClusterFault) -> Decision {
         let head = ProposeRequest(group: group, commands: [command.encoded]).encoded
         let request = PeerRequest(kind: MetaCallKind.propose, head: head)
         let isRepeatable = command.identity != nil || command.operation.mayRepeat
         invariant(isRepeatable, "a command without an identity may be applied twice")
         var mayHaveRun = false
         do throws(ClusterFault) {
-            return try await self.askLeader(of: group, request, deadline: deadline) {
+            let result = try await self.askLeader(of: group, request, deadline: deadline) {
                 (answer: ProposeAnswer) in
                 switch answer {
                 case .applied(_, let results):
@@ -107,6 +116,7 @@ extension ClusterClient {
             } onFault: { fault in
                 mayHaveRun = mayHaveRun || fault.mayHaveRun
             }
+            return Decision(result: result, mayHaveRunBefore: mayHaveRun)
         } catch {
             if mayHaveRun, case .unavailable(let reason) = error {
                 self.counters.outcomesUnknown.add()

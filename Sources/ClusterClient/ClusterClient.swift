@@ -123,10 +123,10 @@ package final class ClusterClient: Sendable {
 
     private func obtainIncarnation() async throws(ClusterFault) {
         let command = CatalogCommand(operation: .allocateIncarnation)
-        let result = try await self.decide(
+        let decision = try await self.decide(
             command, in: .system, deadline: self.environment.now + self.settings.callTimeout)
-        guard case .incarnation(let incarnation) = result else {
-            throw .malformed("group 0 gave no incarnation but \(result)")
+        guard case .incarnation(let incarnation) = decision.result else {
+            throw .malformed("group 0 gave no incarnation but \(decision.result)")
         }
         self.state.withLock { $0.incarnation = incarnation }
     }

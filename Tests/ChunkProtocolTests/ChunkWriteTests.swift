@@ -1,12 +1,26 @@
 import ChunkProtocol
+import Placement
 import Primitives
 import Testing
 
 @Suite struct ChunkWriteTests {
     private func nodes(_ ids: UInt32...) -> [NodeID] { ids.map { NodeID($0) } }
 
+    private func write(homes: [NodeID], spares: [NodeID]) -> ChunkWrite {
+        ChunkWrite(
+            WriteSet(nodes: homes, spares: spares, zoneCount: 1, isReduced: false), homes: homes)
+    }
+
+    @Test func `a stand-in for a home known to be down is an exception from the start`() {
+        let set = WriteSet(nodes: nodes(1, 2, 4), spares: [], zoneCount: 2, isReduced: false)
+        var write = ChunkWrite(set, homes: nodes(1, 2, 3))
+        #expect(write.start() == nodes(1, 2, 4))
+        for node in nodes(1, 2, 4) { _ = write.stored(by: node) }
+        #expect(write.outcome == .durable(holders: nodes(1, 2, 4), exceptions: nodes(4)))
+    }
+
     @Test func `three homes that store make the chunk durable, without exceptions`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(4, 5), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(4, 5))
         #expect(write.start() == nodes(1, 2, 3))
         #expect(write.stored(by: NodeID(2)) == [])
         #expect(write.stored(by: NodeID(1)) == [])
@@ -17,7 +31,7 @@ import Testing
 
     @Test
     func `a home that refuses is replaced by the next of the handoff order, named as exception`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(5, 4), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(5, 4))
         _ = write.start()
         #expect(write.failed(NodeID(1)) == nodes(5))
         _ = write.stored(by: NodeID(2))
@@ -27,7 +41,7 @@ import Testing
     }
 
     @Test func `a node that answers twice is counted once`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: [], copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: [])
         _ = write.start()
         _ = write.stored(by: NodeID(1))
         _ = write.stored(by: NodeID(1))
@@ -36,7 +50,7 @@ import Testing
     }
 
     @Test func `a node that was never asked is not counted`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(4), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(4))
         _ = write.start()
         _ = write.stored(by: NodeID(1))
         _ = write.stored(by: NodeID(2))
@@ -45,7 +59,7 @@ import Testing
     }
 
     @Test func `a late home may still be the third copy, and its failure calls nobody twice`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(4, 5), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(4, 5))
         _ = write.start()
         #expect(write.isLate(NodeID(1)) == nodes(4))
         #expect(write.isLate(NodeID(1)) == [])
@@ -57,7 +71,7 @@ import Testing
     }
 
     @Test func `two dead nodes of five leave just enough`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(4, 5), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(4, 5))
         _ = write.start()
         #expect(write.failed(NodeID(1)) == nodes(4))
         #expect(write.failed(NodeID(2)) == nodes(5))
@@ -66,7 +80,7 @@ import Testing
     }
 
     @Test func `with three dead of five nothing is promised`() {
-        var write = ChunkWrite(homes: nodes(1, 2, 3), handoff: nodes(4, 5), copies: 3)
+        var write = write(homes: nodes(1, 2, 3), spares: nodes(4, 5))
         _ = write.start()
         _ = write.failed(NodeID(1))
         _ = write.failed(NodeID(2))
@@ -82,7 +96,7 @@ import Testing
         var random = SeededGenerator(seed: seed)
         let homes = nodes(1, 2, 3).shuffled(using: &random)
         let handoff = nodes(4, 5, 6).shuffled(using: &random)
-        var write = ChunkWrite(homes: homes, handoff: handoff, copies: 3)
+        var write = self.write(homes: homes, spares: handoff)
         var asked = write.start()
         var answers = asked
         var holders: Set<NodeID> = []

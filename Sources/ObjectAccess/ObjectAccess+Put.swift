@@ -1,0 +1,233 @@
+import Catalog
+import ChunkProtocol
+import ClusterClient
+import Cryptography
+import IORuntime
+import Placement
+import Primitives
+import Telemetry
+
+/// What a door wants stored, beside the bytes.
+package struct PutOptions: Sendable {
+    package var attributes = ObjectAttributes()
+    package var stated = StatedBody()
+    package var precondition = ObjectPrecondition.none
+
+    package init() {}
+}
+
+/// What became of a put.
+package struct StoredObject: Equatable, Sendable {
+    package let version: VersionID
+    package let modified: Timestamp
+    package let entityTag: EntityTag
+    package let sha256: [UInt8]
+    package let checksums: [ObjectChecksum]
+    package let sizeBytes: UInt64
+}
+
+extension ObjectAccess {
+    /// Stores a body as the current version of an object. Returns when enough stores hold every
+    /// chunk durably and the metadata that names them is committed; before that nothing is visible.
+    ///
+    /// - Parameter loop: the caller's.
+    package func put(
+        _ key: ObjectKey, in bucket: BucketName, _ source: any BodySource,
+        _ options: PutOptions, on loop: any EventLoop, deadline: Instant
+    ) async throws(AccessFault) -> StoredObject {
+        if let stated = options.stated.sizeBytes, stated > self.settings.largestBodyBytes {
+            throw .bodyTooLarge(limitBytes: self.settings.largestBodyBytes)
+        }
+        let open = try await self.open(bucket, deadline: deadline)
+        var upload = Upload(
+            access: self, bucketKey: open.key, digests: BodyDigests(for: options.stated),
+            loop: loop)
+        let (content, digests) = try await upload.run(source, options.stated)
+        let put = PutObject(
+            bucket: bucket, key: key, size: digests.sizeBytes, entityTag: digests.entityTag,
+            sha256: digests.sha256, checksums: digests.checksums,
+            attributes: options.attributes, content: content,
+            precondition: options.precondition)
+        // The body took as long as its sender did; the commit gets a time of its own.
+        let commitDeadline = max(deadline, self.environment.now + self.cluster.settings.callTimeout)
+        switch try await self.submit(.putObject(put), deadline: commitDeadline) {
+        case .stored(let version, let modified):
+            self.counters.objectsPut.add()
+            self.counters.bytesPut.add(digests.sizeBytes)
+            return StoredObject(
+                version: version, modified: modified, entityTag: digests.entityTag,
+                sha256: digests.sha256, checksums: digests.checksums,
+                sizeBytes: digests.sizeBytes)
+        case .preconditionFailed: throw .preconditionFailed
+        case .noSuchBucket: throw .noSuchBucket(bucket)
+        case .noSuchKey: throw .noSuchKey
+        case .limitReached: throw .unavailable("a bound of the catalog would be passed")
+        case let other: throw .broken("storing an object gave \(other)")
+        }
+    }
+}
+
+/// One body on its way: cut into chunks, each sealed once and sent while the next is read.
+private struct Upload {
+    let access: ObjectAccess
+    let bucketKey: SymmetricKey
+    var digests: BodyDigests
+    let loop: any EventLoop
+
+    /// A chunk that was read, in order of the body.
+    private struct Piece {
+        var bytes: [UInt8]
+        /// What of the budget it holds.
+        var budgetBytes: Int
+        var isLast: Bool
+    }
+
+    /// How much of the budget is taken at a time while a chunk fills.
+    private static let budgetStep = 1 << 20
+    private static let readBytes = 256 << 10
+
+    mutating func run(
+        _ source: any BodySource, _ stated: StatedBody
+    ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
+        let first = try await self.readPiece(source)
+        if first.isLast, first.bytes.count <= self.access.settings.inlineBytes {
+            defer { self.access.budget.giveBack(first.budgetBytes) }
+            self.digests.update(first.bytes)
+            let finished = try self.digests.finish(stated)
+            return (try self.inline(first.bytes), finished)
+        }
+        return try await self.runChunks(first, source, stated)
+    }
+
+    private func inline(_ bytes: [UInt8]) throws(AccessFault) -> ObjectContent {
+        let name: ChunkName
+        do throws(ClusterFault) { name = try self.access.cluster.makeChunkName() } catch {
+            throw AccessFault(error)
+        }
+        let sealing = FrameSealing(bucketKey: self.bucketKey, chunk: name)
+        return .new(
+            .inline(name: name, sealed: sealing.seal(bytes, number: 0, isLast: true)),
+            placedBy: self.access.cluster.layout?.version ?? .none)
+    }
+
+    private typealias Sent = Result<(position: Int, ChunkReference, LayoutVersion), AccessFault>
+
+    private mutating func runChunks(
+        _ first: Piece, _ source: any BodySource, _ stated: StatedBody
+    ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
+        var references: [Int: ChunkReference] = [:]
+        var placedBy: LayoutVersion?
+        var failure: AccessFault?
+        var piece = first
+        var position = 0
+        await withTaskGroup(of: Sent.self) { group in
+            func take(_ sent: Sent) {
+                switch sent {
+                case .success(let (position, reference, version)):
+                    references[position] = reference
+                    // A chunk placed by an older layout makes the commit name that one.
+                    placedBy = min(placedBy ?? version, version)
+                case .failure(let fault): failure = failure ?? fault
+                }
+            }
+            var inFlight = 0
+            while failure == nil {
+                if inFlight == self.access.settings.chunksInFlight, let sent = await group.next() {
+                    inFlight -= 1
+                    take(sent)
+                    continue
+                }
+                do throws(AccessFault) {
+                    let sealed = try await self.seal(piece)
+                    let (access, loop) = (self.access, self.loop)
+                    let (current, budgetBytes) = (position, piece.budgetBytes)
+                    group.addTask {
+                        defer { access.budget.giveBack(budgetBytes) }
+                        return await access.send(sealed, at: current, on: loop)
+                    }
+                    inFlight += 1
+                    position += 1
+                    if piece.isLast { break }
+                    piece = try await self.readPiece(source)
+                    // A body whose length is a multiple of the chunk's ends with nothing.
+                    if piece.bytes.isEmpty {
+                        self.access.budget.giveBack(piece.budgetBytes)
+                        break
+                    }
+                } catch { failure = failure ?? error }
+            }
+            if failure != nil { group.cancelAll() }
+            while let sent = await group.next() { take(sent) }
+        }
+        if let failure { throw failure }
+        let finished = try self.digests.finish(stated)
+        let ordered = (0..<position).compactMap { references[$0] }
+        invariant(ordered.count == position, "every chunk was sent or the upload failed")
+        return (.new(.chunks(ordered), placedBy: placedBy ?? .none), finished)
+    }
+
+    /// Feeds the digests and seals, away from the loop: a chunk takes milliseconds.
+    private mutating func seal(_ piece: Piece) async throws(AccessFault) -> SealedChunk {
+        let name: ChunkName
+        do throws(ClusterFault) { name = try self.access.cluster.makeChunkName() } catch {
+            self.access.budget.giveBack(piece.budgetBytes)
+            throw AccessFault(error)
+        }
+        let (bytes, key, before) = (piece.bytes, self.bucketKey, self.digests)
+        let (sealed, after) = await self.access.environment.blocking(.compute) {
+            () -> (SealedChunk, BodyDigests) in
+            var digests = before
+            digests.update(bytes)
+            return (SealedChunk(bytes, name: name, bucketKey: key), digests)
+        }
+        self.digests = after
+        return sealed
+    }
+
+    /// Reads up to a chunk's worth. Under pressure the chunk ends early, at a frame's boundary, so
+    /// that slow senders cannot fill the budget with half-filled chunks.
+    private mutating func readPiece(_ source: any BodySource) async throws(AccessFault) -> Piece {
+        await self.access.budget.take(Self.budgetStep)
+        var piece = Piece(bytes: [], budgetBytes: Self.budgetStep, isLast: false)
+        do throws(AccessFault) {
+            while piece.bytes.count < self.access.settings.chunkBytes {
+                let room = min(piece.budgetBytes, self.access.settings.chunkBytes)
+                if piece.bytes.count == room {
+                    guard self.access.budget.takeNow(Self.budgetStep) else { break }
+                    piece.budgetBytes += Self.budgetStep
+                    continue
+                }
+                let bytes: [UInt8]
+                do throws(BodyFault) {
+                    bytes = try await source.next(
+                        upTo: min(Self.readBytes, room - piece.bytes.count))
+                } catch { throw .source(error) }
+                if bytes.isEmpty {
+                    piece.isLast = true
+                    break
+                }
+                if piece.bytes.isEmpty { piece.bytes = bytes } else { piece.bytes += bytes }
+            }
+        } catch {
+            self.access.budget.giveBack(piece.budgetBytes)
+            throw error
+        }
+        return piece
+    }
+}
+
+extension ObjectAccess {
+    /// One chunk to its stores, in a time of its own.
+    fileprivate func send(
+        _ chunk: SealedChunk, at position: Int, on loop: any EventLoop
+    ) async -> Result<(position: Int, ChunkReference, LayoutVersion), AccessFault> {
+        let deadline = self.environment.now + self.cluster.settings.callTimeout
+        do throws(AccessFault) {
+            let (reference, version) = try await self.transfer.write(
+                chunk, on: loop, deadline: deadline)
+            return .success((position, reference, version))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

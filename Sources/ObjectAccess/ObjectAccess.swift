@@ -1,0 +1,240 @@
+import Catalog
+import ClusterClient
+import Cryptography
+import IORuntime
+import Primitives
+import Synchronization
+import Telemetry
+
+/// What a door can do with buckets and objects. One for each process; calls run on their caller's
+/// loop.
+package final class ObjectAccess: Sendable {
+    let environment: any Environment
+    package let cluster: ClusterClient
+    package let settings: ObjectAccessSettings
+    package let counters = ObjectAccessCounters()
+    let transfer: ChunkTransfer
+    let cache: BlockCache
+    let budget: ByteBudget
+    /// Buckets seen lately with their keys, so that not every request asks for them.
+    private let buckets = Mutex<[BucketName: OpenBucket]>([:])
+
+    package init(
+        _ settings: ObjectAccessSettings, environment: any Environment, cluster: ClusterClient
+    ) {
+        self.environment = environment
+        self.cluster = cluster
+        self.settings = settings
+        self.transfer = ChunkTransfer(
+            environment: environment, cluster: cluster, counters: self.counters)
+        self.cache = BlockCache(capacityBytes: settings.cacheBytes, counters: self.counters)
+        self.budget = ByteBudget(totalBytes: settings.intakeBudgetBytes)
+    }
+
+    /// A bucket as an edge holds it for authorised requests: its key only in memory.
+    struct OpenBucket: Sendable {
+        let bucket: Bucket
+        let key: SymmetricKey
+        let seen: Instant
+    }
+
+    /// The bucket with its key, not older than the bound on what an edge may believe.
+    func open(
+        _ name: BucketName, deadline: Instant, isFreshOnly: Bool = false
+    ) async throws(AccessFault) -> OpenBucket {
+        let now = self.environment.now
+        if !isFreshOnly, let known = self.buckets.withLock({ $0[name] }),
+            now - known.seen < self.settings.bucketLifetime
+        {
+            return known
+        }
+        guard
+            let found = try await self.asking({ () throws(ClusterFault) in
+                try await self.cluster.bucketWithKey(name, deadline: deadline)
+            })
+        else {
+            self.buckets.withLock { $0[name] = nil }
+            throw .noSuchBucket(name)
+        }
+        guard let key = SymmetricKey(bytes: found.key) else {
+            throw .broken("the key of bucket \(name) has \(found.key.count) bytes")
+        }
+        let open = OpenBucket(bucket: found.bucket, key: key, seen: now)
+        self.buckets.withLock { buckets in
+            if buckets.count >= self.settings.mostBuckets { buckets.removeAll() }
+            buckets[name] = open
+        }
+        return open
+    }
+
+    // MARK: Buckets
+
+    package enum BucketCreation: Equatable, Sendable {
+        case created
+        /// The same owner has it already.
+        case alreadyOwned
+    }
+
+    package func createBucket(
+        _ name: BucketName, owner: OwnerID, deadline: Instant
+    ) async throws(AccessFault) -> BucketCreation {
+        let wrapped = try await self.asking { () throws(ClusterFault) in
+            try await self.cluster.makeBucketKey(for: name, deadline: deadline)
+        }
+        let create = CreateBucket(name: name, owner: owner, wrappedKey: wrapped.bytes)
+        switch try await self.submit(.createBucket(create), deadline: deadline) {
+        case .bucketCreated: return .created
+        case .bucketAlreadyOwned: return .alreadyOwned
+        case .bucketTaken: throw .bucketTaken
+        case .limitReached: throw .unavailable("the group holds as many buckets as it may")
+        case let other: throw .broken("creating a bucket gave \(other)")
+        }
+    }
+
+    package func deleteBucket(
+        _ name: BucketName, deadline: Instant
+    ) async throws(AccessFault) {
+        switch try await self.submit(.deleteBucket(name), deadline: deadline) {
+        case .bucketDeleted: self.buckets.withLock { $0[name] = nil }
+        case .bucketNotEmpty: throw .bucketNotEmpty
+        case .noSuchBucket: throw .noSuchBucket(name)
+        case let other: throw .broken("deleting a bucket gave \(other)")
+        }
+    }
+
+    package func bucket(
+        _ name: BucketName, deadline: Instant
+    ) async throws(AccessFault) -> Bucket {
+        switch try await self.query(.bucket(name), deadline: deadline) {
+        case .bucket(let bucket): return bucket
+        case .noSuchBucket, .absent: throw .noSuchBucket(name)
+        case let other: throw .broken("asking for a bucket gave \(other)")
+        }
+    }
+
+    /// Every bucket of an owner, in the order of their names: each data group is asked.
+    package func buckets(
+        of owner: OwnerID, deadline: Instant
+    ) async throws(AccessFault) -> [Bucket] {
+        var all: [Bucket] = []
+        for group in self.cluster.dataGroups {
+            var after: BucketName?
+            repeat {
+                let list = ListBuckets(owner: owner, after: after)
+                let answer = try await self.asking { () throws(ClusterFault) in
+                    try await self.cluster.query(
+                        .buckets(list), in: group, freshness: .linearizable, deadline: deadline)
+                }
+                guard case .buckets(let page) = answer else {
+                    throw .broken("listing buckets gave \(answer)")
+                }
+                all += page
+                after = page.count == list.limit ? page.last?.name : nil
+            } while after != nil
+        }
+        return all.sorted { $0.name < $1.name }
+    }
+
+    // MARK: Objects, without their bytes
+
+    /// The current version's head; behind every write acknowledged before the call.
+    package func head(
+        _ key: ObjectKey, in bucket: BucketName, deadline: Instant
+    ) async throws(AccessFault) -> ObjectHead {
+        switch try await self.query(
+            .object(bucket, key, withManifest: false), deadline: deadline)
+        {
+        case .object(let head, _): return head
+        case .absent: throw .noSuchKey
+        case .noSuchBucket: throw .noSuchBucket(bucket)
+        case let other: throw .broken("asking for an object gave \(other)")
+        }
+    }
+
+    /// Deletes the current version; fine when there is none, unless a precondition wants one.
+    package func delete(
+        _ key: ObjectKey, in bucket: BucketName, precondition: ObjectPrecondition = .none,
+        deadline: Instant
+    ) async throws(AccessFault) {
+        let delete = DeleteObject(bucket: bucket, key: key, precondition: precondition)
+        switch try await self.submit(.deleteObject(delete), deadline: deadline) {
+        case .objectDeleted: return
+        case .noSuchBucket: throw .noSuchBucket(bucket)
+        case .preconditionFailed: throw .preconditionFailed
+        case .noSuchKey: throw .noSuchKey
+        case let other: throw .broken("deleting an object gave \(other)")
+        }
+    }
+
+    /// One page of a listing; each page shows every write acknowledged before it was asked for.
+    package func list(
+        _ list: ListObjects, deadline: Instant
+    ) async throws(AccessFault) -> ObjectPage {
+        switch try await self.query(.objects(list), deadline: deadline) {
+        case .objects(let page): return page
+        case .noSuchBucket: throw .noSuchBucket(list.bucket)
+        case let other: throw .broken("listing gave \(other)")
+        }
+    }
+
+    // MARK: Asking
+
+    func submit(
+        _ operation: CatalogOperation, deadline: Instant
+    ) async throws(AccessFault) -> CommandResult {
+        try await self.asking { () throws(ClusterFault) in
+            try await self.cluster.submit(operation, deadline: deadline)
+        }
+    }
+
+    func query(
+        _ query: CatalogQuery, deadline: Instant
+    ) async throws(AccessFault) -> CatalogAnswer {
+        try await self.asking { () throws(ClusterFault) in
+            try await self.cluster.query(query, deadline: deadline)
+        }
+    }
+
+    func asking<Value>(
+        _ ask: () async throws(ClusterFault) -> Value
+    ) async throws(AccessFault) -> Value {
+        do throws(ClusterFault) { return try await ask() } catch { throw AccessFault(error) }
+    }
+}
+
+/// How objects are cut, cached and bounded. Sizes in bytes.
+package struct ObjectAccessSettings: Sendable, Equatable {
+    /// Bodies up to this size rest in metadata instead of in chunks.
+    package var inlineBytes = 8 << 10
+    /// Where a body is cut into chunks.
+    package var chunkBytes = 8 << 20
+    /// Chunks of one upload that are on their way to stores while the next is read.
+    package var chunksInFlight = 2
+    /// Bytes of bodies in flight over all uploads.
+    package var intakeBudgetBytes = 64 << 20
+    /// The block cache.
+    package var cacheBytes = 64 << 20
+    /// The largest body one request may bring.
+    package var largestBodyBytes: UInt64 = 5 << 30
+    /// How old a bucket's facts may be: an edge's authority is stale by at most this.
+    package var bucketLifetime: Duration = .seconds(1)
+    /// Buckets remembered together.
+    package var mostBuckets = 10_000
+
+    package init() {}
+}
+
+package struct ObjectAccessCounters: Sendable {
+    package let objectsPut = Counter()
+    package let bytesPut = Counter()
+    package let bytesRead = Counter()
+    package let handoffWrites = Counter()
+    package let hedgedReads = Counter()
+    package let copiesFailed = Counter()
+    package let copiesNeedingRepair = Counter()
+    /// Frames that a tag did not prove; answered from another copy.
+    package let framesRefused = Counter()
+    package let blockHits = Counter()
+    package let blockMisses = Counter()
+    package let blocksCoalesced = Counter()
+}

@@ -1,0 +1,137 @@
+import Catalog
+import ChunkProtocol
+import ClusterClient
+import Cryptography
+import IORuntime
+import Primitives
+import Telemetry
+
+/// The bytes of a range of one version, in order, pulled piece by piece through the block cache.
+package final class ObjectReader {
+    package let head: ObjectHead
+    private let access: ObjectAccess
+    private let bucketKey: SymmetricKey
+    private let loop: any EventLoop
+    private let chunks: [ChunkReference]
+    private var inline: [UInt8]?
+    /// What is left to hand out, in positions of the object.
+    private var rest: Range<UInt64>
+    /// The chunk that the next byte lies in, and where in the object it begins.
+    private var chunk = 0
+    private var chunkStart: UInt64 = 0
+
+    init(
+        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucketKey: SymmetricKey,
+        loop: any EventLoop
+    ) throws(AccessFault) {
+        self.head = head
+        self.access = access
+        self.bucketKey = bucketKey
+        self.loop = loop
+        self.rest = 0..<head.size
+        switch manifest {
+        case .inline(let name, let sealed):
+            let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
+            guard let plain = sealing.open(sealed[...], number: 0, isLast: true) else {
+                access.counters.framesRefused.add()
+                throw .unreadable("the inline bytes of version \(head.version) do not open")
+            }
+            self.inline = plain
+            self.chunks = []
+        case .chunks(let chunks):
+            self.chunks = chunks
+        }
+    }
+
+    /// Restricts the reader to a part of the object; to be called before the first `next`.
+    package func restrict(to range: Range<UInt64>) { self.rest = range.clamped(to: self.rest) }
+
+    package var remainingBytes: UInt64 { UInt64(self.rest.count) }
+
+    /// The next bytes, or nil at the end. Every byte is proven before it is handed out.
+    package func next() async throws(AccessFault) -> ArraySlice<UInt8>? {
+        guard !self.rest.isEmpty else { return nil }
+        if let inline = self.inline {
+            guard self.rest.upperBound <= UInt64(inline.count) else {
+                throw .broken("version \(self.head.version) is shorter than its head says")
+            }
+            let part = inline[Int(self.rest.lowerBound)..<Int(self.rest.upperBound)]
+            self.take(part.count)
+            return part
+        }
+        while self.chunk < self.chunks.count {
+            let length = UInt64(self.chunks[self.chunk].plainLength)
+            if self.rest.lowerBound < self.chunkStart + length {
+                return try await self.nextOfChunk()
+            }
+            self.chunkStart += length
+            self.chunk += 1
+        }
+        throw .broken("version \(self.head.version) has fewer chunks than its head says")
+    }
+
+    private func nextOfChunk() async throws(AccessFault) -> ArraySlice<UInt8> {
+        let reference = self.chunks[self.chunk]
+        let offset = Int(self.rest.lowerBound - self.chunkStart)
+        let number = offset / BlockCache.blockBytes
+        let block = try await self.block(number, of: reference)
+        let blockStart = number * BlockCache.blockBytes
+        let wanted = min(UInt64(block.count - (offset - blockStart)), UInt64(self.rest.count))
+        let part = block[offset - blockStart..<offset - blockStart + Int(wanted)]
+        self.take(part.count)
+        return part
+    }
+
+    private func take(_ count: Int) {
+        self.rest = self.rest.lowerBound + UInt64(count)..<self.rest.upperBound
+        self.access.counters.bytesRead.add(UInt64(count))
+    }
+
+    private func block(
+        _ number: Int, of reference: ChunkReference
+    ) async throws(AccessFault) -> [UInt8] {
+        let (access, key, loop) = (self.access, self.bucketKey, self.loop)
+        return try await access.cache.block(.init(chunk: reference.name, block: number)) {
+            () async throws(AccessFault) -> [UInt8] in
+            guard let layout = SealedLayout(plainBytes: Int(reference.plainLength)) else {
+                throw .broken("chunk \(reference.name) has no bytes")
+            }
+            let start = number * BlockCache.blockBytes
+            let frames = layout.frames(covering: start..<start + BlockCache.blockBytes)
+            return try await access.transfer.read(
+                frames, of: reference, bucketKey: key, on: loop,
+                deadline: access.environment.now + access.cluster.settings.callTimeout)
+        }
+    }
+}
+
+extension ObjectAccess {
+    /// Opens the current version for reading; behind every write acknowledged before the call.
+    ///
+    /// - Parameter loop: the caller's.
+    package func read(
+        _ key: ObjectKey, in bucket: BucketName, on loop: any EventLoop, deadline: Instant
+    ) async throws(AccessFault) -> ObjectReader {
+        switch try await self.query(.object(bucket, key, withManifest: true), deadline: deadline) {
+        case .object(let head, let manifest):
+            guard let manifest else {
+                throw .broken("version \(head.version) came without its manifest")
+            }
+            let open = try await self.open(bucket, deadline: deadline)
+            do throws(AccessFault) {
+                return try ObjectReader(
+                    head: head, manifest: manifest, access: self, bucketKey: open.key, loop: loop)
+            } catch {
+                guard case .unreadable = error else { throw error }
+                // The bucket may have been deleted and made again since its key was seen.
+                let fresh = try await self.open(bucket, deadline: deadline, isFreshOnly: true)
+                return try ObjectReader(
+                    head: head, manifest: manifest, access: self, bucketKey: fresh.key,
+                    loop: loop)
+            }
+        case .absent: throw .noSuchKey
+        case .noSuchBucket: throw .noSuchBucket(bucket)
+        case let other: throw .broken("asking for an object gave \(other)")
+        }
+    }
+}
