@@ -1,0 +1,119 @@
+import HTTPSyntax
+import HTTPTransport
+import IORuntime
+import Primitives
+import SimulatedRuntime
+import Synchronization
+import Testing
+
+/// A megabyte and a half that no two places of which look alike.
+private let largeBody: [UInt8] = (0..<1_500_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
+
+/// Sends a few requests of each kind and says what came back.
+private func converse(
+    _ client: HTTPClient, _ endpoint: HTTPEndpoint, now: Instant
+) async throws -> [String] {
+    var notes: [String] = []
+    func note(_ method: Method, _ target: String, _ body: RequestBody = .none) async throws {
+        let response = try await client.send(
+            try OutgoingRequest(method, target: target, host: "h"), to: endpoint, body: body,
+            deadline: now + .seconds(60))
+        let bytes = try await response.collect(limit: 4_000_000)
+        notes.append("\(response.head.status.rawValue) \(bytes.count) \(StableHash.of(bytes))")
+    }
+    try await note(.get, "/size/10")
+    try await note(.put, "/keep", .bytes(largeBody))
+    try await note(.get, "/keep")
+    try await note(.head, "/keep")
+    try await note(.get, "/none")
+    return notes
+}
+
+private let expectedNotes = [
+    "200 10 \(StableHash.of(Array(repeating: UInt8(ascii: "x"), count: 10)))",
+    "200 0 \(StableHash.of([]))", "200 1500000 \(StableHash.of(largeBody))",
+    "200 0 \(StableHash.of([]))", "404 0 \(StableHash.of([]))",
+]
+
+/// Keeps one body, read and written in pieces.
+private final class Keeper: HTTPResponder {
+    private let kept = Mutex<[ArraySlice<UInt8>]>([])
+
+    func respond(to request: HTTPRequest, _ exchange: HTTPExchange) async {
+        guard request.head.path.elementsEqual("/keep".utf8) else {
+            return await echo.respond(to: request, exchange)
+        }
+        do {
+            if request.head.method == .put {
+                var pieces: [ArraySlice<UInt8>] = []
+                while case let piece = try await exchange.readBody(upTo: 100_000), !piece.isEmpty {
+                    pieces.append(piece[...])
+                }
+                self.kept.withLock { $0 = pieces }
+                try await exchange.respond(OutgoingResponse(.ok))
+            } else {
+                let pieces = self.kept.withLock { $0 }
+                let length = pieces.reduce(0) { $0 + $1.count }
+                try exchange.start(OutgoingResponse(.ok), length: UInt64(length))
+                try await exchange.write(pieces)
+                try exchange.finish()
+            }
+        } catch {
+            exchange.abort()
+        }
+    }
+}
+
+@Suite struct RuntimeTests {
+    @Test func `requests go over real sockets`() async throws {
+        let environment = RealEnvironment(loopCount: 2)
+        defer { environment.stop() }
+        let server = HTTPServer(environment, responder: Keeper())
+        let address = try await server.start(on: SocketAddress(host: "127.0.0.1", port: 0))
+        let loop = environment.loops[1]
+        let notes = Mutex<[String]>([])
+        let work = loop.spawn {
+            let client = HTTPClient(environment, loop: loop)
+            do {
+                let result = try await converse(client, HTTPEndpoint(address), now: loop.now)
+                notes.withLock { $0 = result }
+            } catch {
+                notes.withLock { $0 = ["\(error)"] }
+            }
+            client.closeUnused()
+        }
+        await work.finished()
+        #expect(notes.withLock { $0 } == expectedNotes)
+        await server.drain(by: environment.now + .seconds(10))
+        #expect(server.connectionCount == 0)
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3])
+    func `requests go over the simulated network, one seed one trace`(seed: UInt64) throws {
+        func run() -> (SimulationOutcome, [String]) {
+            let simulator = Simulator(seed: seed)
+            let client = simulator.makeNode("client", host: "10.0.0.1").environment
+            let server = simulator.makeNode("server", host: "10.0.0.2").environment
+            let notes = Mutex<[String]>([])
+            simulator.spawn("talk", on: client.simulatedLoops[0]) {
+                do {
+                    let http = HTTPServer(server, responder: Keeper())
+                    let address = try await http.start(
+                        on: SocketAddress(host: "10.0.0.2", port: 80))
+                    let loop = client.loops[0]
+                    let result = try await converse(
+                        HTTPClient(client, loop: loop), HTTPEndpoint(address), now: loop.now)
+                    notes.withLock { $0 = result }
+                } catch {
+                    notes.withLock { $0 = ["\(error)"] }
+                }
+            }
+            let outcome = simulator.run(for: .seconds(600))
+            return (outcome, notes.withLock { $0 })
+        }
+        let first = run()
+        #expect(first.0.ending == .finished)
+        #expect(first.1 == expectedNotes)
+        #expect(run().0 == first.0)
+    }
+}
