@@ -11,6 +11,9 @@ package enum CatalogLimits {
     package static let sessionLifetime: Duration = .seconds(3_600)
     /// How exactly a session's last use is remembered, so that it is not rewritten by every command.
     package static let sessionTouchInterval: Duration = .seconds(60)
+    /// A session opened at log index i counts its commands from i << this, which is above all that
+    /// an earlier session of the same client can have counted to.
+    package static let sequenceBitsPerIndex: UInt64 = 20
     /// Expired sessions whose rows one `openSession` removes.
     package static let sessionsSweptPerOpening = 16
 

@@ -102,9 +102,10 @@ extension SlotOwnership: WireMessage {
             writer.write(UInt8(1))
             writer.write(epoch.rawValue)
             writer.write(versionBase)
-        case .released(let epoch):
+        case .released(let epoch, let versionFloor):
             writer.write(UInt8(2))
             writer.write(epoch.rawValue)
+            writer.write(versionFloor)
         }
     }
 
@@ -113,7 +114,7 @@ extension SlotOwnership: WireMessage {
         let at = reader.offset
         switch try reader.read(UInt8.self) {
         case 1: self = .owned(Epoch(try reader.read()), versionBase: try reader.read())
-        case 2: self = .released(Epoch(try reader.read()))
+        case 2: self = .released(Epoch(try reader.read()), versionFloor: try reader.read())
         default: throw .invalid(field: "slot ownership", offset: at)
         }
     }

@@ -68,7 +68,7 @@ package struct Bucket: Equatable, Sendable {
 /// What metadata knows of a chunk that stores hold.
 package struct ChunkRow: Equatable, Sendable {
     /// How many manifests name it.
-    package var references: UInt32
+    package var references: UInt64
     package var sealedLength: UInt32
     /// The layout whose homes its copies went to.
     package var placedBy: LayoutVersion
@@ -88,7 +88,7 @@ package struct ChunkRow: Equatable, Sendable {
     }
 
     package init(
-        references: UInt32, sealedLength: UInt32, placedBy: LayoutVersion, exceptions: [NodeID],
+        references: UInt64, sealedLength: UInt32, placedBy: LayoutVersion, exceptions: [NodeID],
         unreferenced: Unreferenced? = nil
     ) {
         self.references = references
@@ -104,11 +104,12 @@ package enum SlotOwnership: Equatable, Sendable {
     /// - `versionBase`: what is added to log indices in versions of this slot.
     case owned(Epoch, versionBase: UInt64)
     /// Another group adopts, or has adopted, the slot in this epoch.
-    case released(Epoch)
+    /// - `versionFloor`: no version of the slot has a greater index.
+    case released(Epoch, versionFloor: UInt64)
 
     package var epoch: Epoch {
         switch self {
-        case .owned(let epoch, _), .released(let epoch): epoch
+        case .owned(let epoch, _), .released(let epoch, _): epoch
         }
     }
 }

@@ -1,0 +1,172 @@
+internal import OrderedStorage
+internal import Primitives
+
+/// The keys of a group's rows. First bytes within the family `rows` are for ever.
+package enum CatalogKeys {
+    private enum Kind: UInt8 {
+        case applied = 0x01
+        case sessionCount = 0x02
+        case incarnation = 0x03
+        case cluster = 0x04
+        case layout = 0x05
+        case groupTable = 0x06
+        case greatestNode = 0x07
+        case node = 0x10
+        case linkKey = 0x11
+        case session = 0x20
+        case sessionAge = 0x21
+        case result = 0x22
+        case slot = 0x30
+        case bucket = 0x40
+        case bucketOfOwner = 0x41
+        case accessKey = 0x42
+        case chunk = 0x43
+        case manifestReferences = 0x44
+    }
+
+    /// Where `AppliedPosition` stands, in the family `rows`: what a restart reads durably.
+    package static let applied: [UInt8] = [Kind.applied.rawValue]
+
+    static let sessionCount: [UInt8] = [Kind.sessionCount.rawValue]
+    static let incarnation: [UInt8] = [Kind.incarnation.rawValue]
+    static let cluster: [UInt8] = [Kind.cluster.rawValue]
+    static let layout: [UInt8] = [Kind.layout.rawValue]
+    static let groupTable: [UInt8] = [Kind.groupTable.rawValue]
+    static let greatestNode: [UInt8] = [Kind.greatestNode.rawValue]
+    static let nodes: [UInt8] = [Kind.node.rawValue]
+    static let linkKeys: [UInt8] = [Kind.linkKey.rawValue]
+    static let sessionAges: [UInt8] = [Kind.sessionAge.rawValue]
+    static let buckets: [UInt8] = [Kind.bucket.rawValue]
+
+    static func node(_ id: NodeID) -> [UInt8] { Self.key(.node) { $0.write(id.rawValue) } }
+
+    static func linkKey(_ id: String) -> [UInt8] { Self.key(.linkKey) { $0.writeRaw(id.utf8) } }
+
+    static func session(_ id: SessionID) -> [UInt8] {
+        Self.key(.session) { $0.write(id.rawValue) }
+    }
+
+    /// Orders the sessions by how long they have been silent.
+    static func sessionAge(_ id: SessionID, lastUsed: Timestamp) -> [UInt8] {
+        Self.key(.sessionAge) {
+            $0.write(lastUsed.milliseconds)
+            $0.write(id.rawValue)
+        }
+    }
+
+    /// The session at the end of a key that `sessionAge` made.
+    static func session(ofAge key: [UInt8]) throws(FormatFault) -> (SessionID, Timestamp) {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let lastUsed = Timestamp(milliseconds: try reader.read())
+        let id = SessionID(try reader.read())
+        try reader.finish()
+        return (id, lastUsed)
+    }
+
+    static func results(of session: SessionID) -> [UInt8] {
+        Self.key(.result) { $0.write(session.rawValue) }
+    }
+
+    /// A place in the ring of the session's results: a new result takes the place of the one that
+    /// left the window.
+    static func result(of session: SessionID, sequence: UInt64) -> [UInt8] {
+        Self.key(.result) {
+            $0.write(session.rawValue)
+            $0.write(UInt16(sequence % CatalogLimits.sessionWindow))
+        }
+    }
+
+    static func slot(_ slot: Slot) -> [UInt8] { Self.key(.slot) { $0.write(slot.rawValue) } }
+
+    static func slot(ofKey key: [UInt8]) throws(FormatFault) -> Slot {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let slot = Slot(rawValue: try reader.read())
+        try reader.finish()
+        return slot
+    }
+
+    static func slots(_ range: SlotRange) -> KeyRange {
+        KeyRange(
+            start: Self.slot(range.first),
+            end: KeyRange.successor(ofPrefix: Self.slot(range.last)))
+    }
+
+    static func bucket(_ name: BucketName) -> [UInt8] {
+        Self.key(.bucket) {
+            $0.write(name.slot.rawValue)
+            $0.writeRaw(name.text.utf8)
+        }
+    }
+
+    static func buckets(of owner: OwnerID) -> [UInt8] {
+        Self.key(.bucketOfOwner) { $0.writeEscaped(owner.text.utf8) }
+    }
+
+    static func bucket(_ name: BucketName, of owner: OwnerID) -> [UInt8] {
+        Self.key(.bucketOfOwner) {
+            $0.writeEscaped(owner.text.utf8)
+            $0.writeRaw(name.text.utf8)
+        }
+    }
+
+    static func accessKey(_ id: AccessKeyID) -> [UInt8] {
+        Self.key(.accessKey) {
+            $0.write(id.slot.rawValue)
+            $0.writeRaw(id.text.utf8)
+        }
+    }
+
+    /// Slot ‖ place on the ring ‖ chunk. The place has the most bits a layout can use, so that the
+    /// chunks of a partition are a range, however many partitions the cluster has.
+    static func chunk(_ name: ChunkName, in slot: Slot) -> [UInt8] {
+        Self.key(.chunk) {
+            $0.write(slot.rawValue)
+            $0.write(name.partition(partitionBits: Self.ringBits).rawValue)
+            $0.write(name.incarnation)
+            $0.write(name.counter)
+        }
+    }
+
+    private static let ringBits = 20
+
+    static func manifestReferences(_ id: ManifestID, in bucket: BucketName) -> [UInt8] {
+        Self.key(.manifestReferences) {
+            $0.write(bucket.slot.rawValue)
+            $0.writeEscaped(bucket.text.utf8)
+            $0.write(id.rawValue)
+        }
+    }
+
+    // In the families of their own.
+
+    /// Slot ‖ bucket: what the keys of all its heads, or of all its manifests, begin with.
+    static func members(of bucket: BucketName) -> [UInt8] {
+        var writer = KeyWriter(capacity: 2 + bucket.text.utf8.count + 2 + 64)
+        writer.write(bucket.slot.rawValue)
+        writer.writeEscaped(bucket.text.utf8)
+        return writer.key
+    }
+
+    static func head(_ key: ObjectKey, in bucket: BucketName) -> [UInt8] {
+        var row = Self.members(of: bucket)
+        row.append(contentsOf: key.utf8)
+        return row
+    }
+
+    static func manifest(_ id: ManifestID, in bucket: BucketName) -> [UInt8] {
+        var writer = KeyWriter(capacity: 2 + bucket.text.utf8.count + 2 + 8)
+        writer.write(bucket.slot.rawValue)
+        writer.writeEscaped(bucket.text.utf8)
+        writer.write(id.rawValue)
+        return writer.key
+    }
+
+    private static func key(_ kind: Kind, _ body: (inout KeyWriter) -> Void) -> [UInt8] {
+        var writer = KeyWriter()
+        writer.write(kind.rawValue)
+        body(&writer)
+        return writer.key
+    }
+}

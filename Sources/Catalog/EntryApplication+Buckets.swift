@@ -1,0 +1,41 @@
+internal import OrderedStorage
+internal import Primitives
+internal import Wire
+
+/// Buckets and access keys.
+extension EntryApplication {
+    mutating func create(_ create: CreateBucket) throws(StoreFault) -> CommandResult {
+        if let present = try self.view.bucket(create.name) {
+            return present.owner == create.owner ? .bucketAlreadyOwned : .bucketTaken
+        }
+        let bucket = Bucket(
+            name: create.name, owner: create.owner, created: self.now,
+            wrappedKey: create.wrappedKey)
+        self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name), bucket.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
+        self.invalidate(create.name, nil)
+        return .bucketCreated
+    }
+
+    mutating func deleteBucket(_ name: BucketName) throws(StoreFault) -> CommandResult {
+        guard let bucket = try self.view.bucket(name) else { return .noSuchBucket }
+        guard try !self.view.hasObjects(name) else { return .bucketNotEmpty }
+        self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name))
+        self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))
+        self.invalidate(name, nil)
+        return .bucketDeleted
+    }
+
+    mutating func create(_ key: AccessKey) throws(StoreFault) -> CommandResult {
+        if let present = try self.view.accessKey(key.id) {
+            return present == key ? .accessKeyCreated : .accessKeyTaken
+        }
+        self.put(CatalogFamilies.rows, CatalogKeys.accessKey(key.id), key.encoded)
+        return .accessKeyCreated
+    }
+
+    mutating func deleteAccessKey(_ id: AccessKeyID) throws(StoreFault) -> CommandResult {
+        self.delete(CatalogFamilies.rows, CatalogKeys.accessKey(id))
+        return .accessKeyDeleted
+    }
+}

@@ -1,0 +1,138 @@
+internal import OrderedStorage
+internal import Placement
+internal import Primitives
+internal import Wire
+
+/// Objects, the manifests they share, and the chunks those name.
+extension EntryApplication {
+    mutating func put(
+        _ put: PutObject, versionBase: UInt64
+    ) throws(StoreFault) -> CommandResult {
+        guard try self.view.hasBucket(put.bucket) else { return .noSuchBucket }
+        let headKey = CatalogKeys.head(put.key, in: put.bucket)
+        let current = try self.view.row(CatalogFamilies.heads, headKey, as: ObjectHead.self)
+        if let refusal = put.precondition.refusal(for: current) { return refusal }
+
+        let version = VersionID(
+            index: self.position.index, ordinal: self.ordinal, base: versionBase)
+        let manifest: ManifestID
+        switch put.content {
+        case .new(let content, let layout):
+            manifest = ManifestID(rawValue: version.rawValue)
+            try self.add(content, as: manifest, in: put.bucket, placedBy: layout)
+        case .existing(let shared):
+            guard try self.view.manifest(shared, in: put.bucket) != nil else {
+                return .noSuchManifest
+            }
+            manifest = shared
+            try self.retain(shared, in: put.bucket)
+        }
+        // After the new manifest is held: it may be the same one.
+        if let current { try self.releaseManifest(current.manifest, in: put.bucket) }
+
+        let head = ObjectHead(
+            version: version, manifest: manifest, size: put.size, modified: self.now,
+            entityTag: put.entityTag, sha256: put.sha256, checksums: put.checksums,
+            attributes: put.attributes)
+        self.put(CatalogFamilies.heads, headKey, head.encoded)
+        self.invalidate(put.bucket, put.key)
+        return .stored(version, at: self.now)
+    }
+
+    mutating func delete(_ delete: DeleteObject) throws(StoreFault) -> CommandResult {
+        guard try self.view.hasBucket(delete.bucket) else { return .noSuchBucket }
+        let headKey = CatalogKeys.head(delete.key, in: delete.bucket)
+        let current = try self.view.row(CatalogFamilies.heads, headKey, as: ObjectHead.self)
+        if let refusal = delete.precondition.refusal(for: current) { return refusal }
+        guard let current else { return .objectDeleted(existed: false) }
+
+        self.delete(CatalogFamilies.heads, headKey)
+        try self.releaseManifest(current.manifest, in: delete.bucket)
+        self.invalidate(delete.bucket, delete.key)
+        return .objectDeleted(existed: true)
+    }
+
+    // Manifests: immutable, with one reference unless a row beside them says more.
+
+    private mutating func add(
+        _ manifest: Manifest, as id: ManifestID, in bucket: BucketName,
+        placedBy layout: LayoutVersion
+    ) throws(StoreFault) {
+        self.put(
+            CatalogFamilies.manifests, CatalogKeys.manifest(id, in: bucket), manifest.encoded)
+        guard case .chunks(let chunks) = manifest else { return }
+        for chunk in chunks { try self.retain(chunk, in: bucket.slot, placedBy: layout) }
+    }
+
+    private mutating func retain(_ id: ManifestID, in bucket: BucketName) throws(StoreFault) {
+        let references = try self.view.references(to: id, in: bucket)
+        self.put(
+            CatalogFamilies.rows, CatalogKeys.manifestReferences(id, in: bucket),
+            Counter(references + 1).encoded)
+    }
+
+    private mutating func releaseManifest(
+        _ id: ManifestID, in bucket: BucketName
+    ) throws(StoreFault) {
+        let referencesKey = CatalogKeys.manifestReferences(id, in: bucket)
+        switch try self.view.references(to: id, in: bucket) {
+        case 0, 1: break
+        case 2:
+            self.delete(CatalogFamilies.rows, referencesKey)
+            return
+        case let references:
+            self.put(CatalogFamilies.rows, referencesKey, Counter(references - 1).encoded)
+            return
+        }
+        guard let manifest = try self.view.manifest(id, in: bucket) else {
+            throw .corrupt("manifest \(id) of bucket \(bucket) is referenced and not there")
+        }
+        self.delete(CatalogFamilies.manifests, CatalogKeys.manifest(id, in: bucket))
+        guard case .chunks(let chunks) = manifest else { return }
+        for chunk in chunks { try self.releaseChunk(chunk, in: bucket.slot) }
+    }
+
+    // Chunks: a row for each that stores hold, with or without a reference.
+
+    private mutating func retain(
+        _ chunk: ChunkReference, in slot: Slot, placedBy layout: LayoutVersion
+    ) throws(StoreFault) {
+        let key = CatalogKeys.chunk(chunk.name, in: slot)
+        var row =
+            try self.view.row(CatalogFamilies.rows, key, as: ChunkRow.self)
+            ?? ChunkRow(
+                references: 0, sealedLength: chunk.sealedLength, placedBy: layout,
+                exceptions: chunk.exceptions)
+        row.references += 1
+        row.unreferenced = nil
+        self.put(CatalogFamilies.rows, key, row.encoded)
+    }
+
+    private mutating func releaseChunk(
+        _ chunk: ChunkReference, in slot: Slot
+    ) throws(StoreFault) {
+        let key = CatalogKeys.chunk(chunk.name, in: slot)
+        guard var row = try self.view.row(CatalogFamilies.rows, key, as: ChunkRow.self),
+            row.references > 0
+        else { throw .corrupt("chunk \(chunk.name) is referenced and has no reference") }
+        row.references -= 1
+        if row.references == 0 {
+            row.unreferenced = ChunkRow.Unreferenced(index: self.position.index, time: self.now)
+        }
+        self.put(CatalogFamilies.rows, key, row.encoded)
+    }
+}
+
+extension ObjectPrecondition {
+    /// The refusal, if the current version is not what the client asked for (RFC 9110 §13.1; for
+    /// `If-Match` without a current version S3 answers 404).
+    fileprivate func refusal(for current: ObjectHead?) -> CommandResult? {
+        switch self {
+        case .none: nil
+        case .absent: current == nil ? nil : .preconditionFailed
+        case .present: current == nil ? .noSuchKey : nil
+        case .matches(let tag):
+            current.map { $0.entityTag == tag ? nil : .preconditionFailed } ?? .noSuchKey
+        }
+    }
+}

@@ -1,0 +1,91 @@
+internal import OrderedStorage
+internal import Placement
+internal import Primitives
+internal import Wire
+
+/// What group 0 keeps: the cluster, its nodes, its layout, its groups.
+extension EntryApplication {
+    mutating func bootstrap(_ bootstrap: Bootstrap) throws(StoreFault) -> CommandResult {
+        if let present = try self.view.cluster() { return .bootstrappedBefore(present.id) }
+        let cluster = Cluster(
+            id: bootstrap.cluster, created: self.now, firstAccessKey: bootstrap.firstAccessKey)
+        self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.layout, bootstrap.layout.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, bootstrap.groupTable.encoded)
+        self.put(
+            CatalogFamilies.rows, CatalogKeys.linkKey(bootstrap.linkKey.id),
+            bootstrap.linkKey.encoded)
+        for node in bootstrap.nodes {
+            self.put(CatalogFamilies.rows, CatalogKeys.node(node.id), node.encoded)
+        }
+        self.setGreatestNode(bootstrap.nodes.map(\.id).max() ?? NodeID(0))
+        return .bootstrapped
+    }
+
+    mutating func finishBootstrap() throws(StoreFault) -> CommandResult {
+        if let present = try self.view.cluster(), present.firstAccessKey != nil {
+            let cluster = Cluster(
+                id: present.id, created: present.created, firstAccessKey: nil)
+            self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.encoded)
+        }
+        return .bootstrapFinished
+    }
+
+    mutating func register(_ record: NodeRecord) throws(StoreFault) -> CommandResult {
+        if try self.view.node(record.id) == nil {
+            guard record.id > (try self.view.greatestNode()) else { return .nodeIdentityUsed }
+            self.setGreatestNode(record.id)
+        }
+        self.put(CatalogFamilies.rows, CatalogKeys.node(record.id), record.encoded)
+        return .nodeRegistered
+    }
+
+    mutating func allocateIncarnation() throws(StoreFault) -> CommandResult {
+        let incarnation = try self.view.greatestIncarnation() + 1
+        self.put(
+            CatalogFamilies.rows, CatalogKeys.incarnation, Counter(incarnation).encoded)
+        return .incarnation(incarnation)
+    }
+
+    mutating func set(_ set: SetLayout) throws(StoreFault) -> CommandResult {
+        let current = try self.view.layout()
+        if current == set.layout { return .layoutSet(set.layout.version) }
+        let version = current?.version ?? .none
+        guard version == set.expected, set.layout.version > version else {
+            return .layoutChanged(current: version)
+        }
+        self.put(CatalogFamilies.rows, CatalogKeys.layout, set.layout.encoded)
+        return .layoutSet(set.layout.version)
+    }
+
+    mutating func set(_ set: SetGroupTable) throws(StoreFault) -> CommandResult {
+        let current = try self.view.groupTable()
+        if current == set.table { return .groupTableSet(version: set.table.version) }
+        let version = current?.version ?? 0
+        guard version == set.expected, set.table.version > version else {
+            return .groupTableChanged(current: version)
+        }
+        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, set.table.encoded)
+        return .groupTableSet(version: set.table.version)
+    }
+
+    mutating func add(_ key: LinkKey) throws(StoreFault) -> CommandResult {
+        let keys = try self.view.linkKeys()
+        if let present = keys.first(where: { $0.id == key.id }) {
+            return present == key ? .linkKeyAdded : .linkKeyTaken
+        }
+        guard keys.count < CatalogLimits.linkKeys else { return .limitReached }
+        self.put(CatalogFamilies.rows, CatalogKeys.linkKey(key.id), key.encoded)
+        return .linkKeyAdded
+    }
+
+    mutating func removeLinkKey(_ id: String) throws(StoreFault) -> CommandResult {
+        self.delete(CatalogFamilies.rows, CatalogKeys.linkKey(id))
+        return .linkKeyRemoved
+    }
+
+    private func setGreatestNode(_ id: NodeID) {
+        self.put(
+            CatalogFamilies.rows, CatalogKeys.greatestNode, Counter(UInt64(id.rawValue)).encoded)
+    }
+}

@@ -1,0 +1,125 @@
+internal import OrderedStorage
+internal import Primitives
+internal import Wire
+
+/// One entry on its way through the catalog: what its commands changed so far, and what they read
+/// more than once.
+struct EntryApplication {
+    let group: GroupID
+    let position: AppliedPosition
+    let view: CatalogView
+    /// The place of the current command in the entry.
+    private(set) var ordinal = 0
+    private(set) var invalidations: [InvalidatedName] = []
+    /// The sessions this entry met, whose rows are written once, at its end.
+    var sessions: [SessionID: SessionState] = [:]
+    private var ownerships: [Slot: SlotOwnership] = [:]
+    private let overlay: OverlayReader
+
+    init(group: GroupID, position: AppliedPosition, over reader: any OrderedReader) {
+        self.group = group
+        self.position = position
+        self.overlay = OverlayReader(over: reader)
+        self.view = CatalogView(self.overlay)
+    }
+
+    var now: Timestamp { self.position.time }
+
+    mutating func perform(
+        _ command: CatalogCommand, ordinal: Int
+    ) throws(StoreFault) -> CommandResult {
+        self.ordinal = ordinal
+        guard command.operation.scope.contains(self.group) else { return .wrongGroup }
+        guard let identity = command.identity else {
+            return command.operation.mayRepeat ? try self.carryOut(command.operation) : .malformed
+        }
+        // Before ownership of the slot is asked: a repeat is answered with what the command came to
+        // here, even if the slot has moved away since.
+        switch try self.recall(identity) {
+        case .answered(let result): return result
+        case .refused(let refusal): return refusal
+        case .new: break
+        }
+        let result = try self.carryOut(command.operation)
+        self.remember(result, of: identity)
+        return result
+    }
+
+    private mutating func carryOut(
+        _ operation: CatalogOperation
+    ) throws(StoreFault) -> CommandResult {
+        var versionBase: UInt64 = 0
+        if let slot = operation.slot {
+            switch try self.ownership(of: slot) {
+            case .owned(_, let base): versionBase = base
+            case .released(let epoch, _): return .slotNotOwned(epoch)
+            case nil: return .slotNotOwned(Epoch(0))
+            }
+        }
+        switch operation {
+        case .unreadable: return .malformed
+        case .openSession(let session): return try self.openSession(session)
+        case .adoptSlots(let adopt): return try self.adopt(adopt)
+        case .releaseSlots(let release): return try self.release(release)
+        case .createBucket(let create): return try self.create(create)
+        case .deleteBucket(let name): return try self.deleteBucket(name)
+        case .putObject(let put): return try self.put(put, versionBase: versionBase)
+        case .deleteObject(let delete): return try self.delete(delete)
+        case .createAccessKey(let key): return try self.create(key)
+        case .deleteAccessKey(let id): return try self.deleteAccessKey(id)
+        case .bootstrap(let bootstrap): return try self.bootstrap(bootstrap)
+        case .finishBootstrap: return try self.finishBootstrap()
+        case .registerNode(let record): return try self.register(record)
+        case .allocateIncarnation: return try self.allocateIncarnation()
+        case .setLayout(let set): return try self.set(set)
+        case .setGroupTable(let set): return try self.set(set)
+        case .addLinkKey(let key): return try self.add(key)
+        case .removeLinkKey(let id): return try self.removeLinkKey(id)
+        }
+    }
+
+    /// Ends the entry: sessions in the order of their names, the applied position last.
+    mutating func finish(results: [CommandResult]) -> Applied {
+        self.writeSessions()
+        self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.encoded)
+        return Applied(
+            results: results, batch: self.overlay.pending, invalidations: self.invalidations,
+            position: self.position)
+    }
+
+    // What the operations write with.
+
+    func put(_ family: Family, _ key: [UInt8], _ value: [UInt8]) {
+        var batch = WriteBatch()
+        batch.put(family, key, value)
+        self.overlay.append(batch)
+    }
+
+    func delete(_ family: Family, _ key: [UInt8]) {
+        var batch = WriteBatch()
+        batch.delete(family, key)
+        self.overlay.append(batch)
+    }
+
+    func delete(_ family: Family, in range: KeyRange) {
+        var batch = WriteBatch()
+        batch.delete(family, in: range)
+        self.overlay.append(batch)
+    }
+
+    mutating func invalidate(_ bucket: BucketName, _ key: ObjectKey?) {
+        self.invalidations.append(InvalidatedName(bucket: bucket, key: key))
+    }
+
+    mutating func ownership(of slot: Slot) throws(StoreFault) -> SlotOwnership? {
+        if let known = self.ownerships[slot] { return known }
+        let ownership = try self.view.ownership(of: slot)
+        self.ownerships[slot] = ownership
+        return ownership
+    }
+
+    mutating func setOwnership(of slot: Slot, _ ownership: SlotOwnership) {
+        self.ownerships[slot] = ownership
+        self.put(CatalogFamilies.rows, CatalogKeys.slot(slot), ownership.encoded)
+    }
+}

@@ -1,0 +1,304 @@
+import Catalog
+import Placement
+import Primitives
+import Testing
+import Wire
+
+@Suite struct CatalogFormatTests {
+    static func operations() throws -> [CatalogOperation] {
+        let bootstrap = try SystemTests.bootstrap()
+        return [
+            .openSession(client), .adoptSlots(AdoptSlots(slots: .all, epoch: Epoch(1))),
+            .releaseSlots(ReleaseSlots(slots: .all, epoch: Epoch(2))),
+            .createBucket(create(photos)), .deleteBucket(photos), put("a", if: .matches(tag("x"))),
+            put("b", chunks: [chunk(1), chunk(2, exceptions: [NodeID(3)])]),
+            copy(ManifestID(rawValue: 5), to: "c"), delete("a", if: .present),
+            .createAccessKey(bootstrap.firstAccessKey),
+            .deleteAccessKey(bootstrap.firstAccessKey.id), .bootstrap(bootstrap),
+            .finishBootstrap, .registerNode(bootstrap.nodes[0]), .allocateIncarnation,
+            .setLayout(SetLayout(expected: .none, layout: bootstrap.layout)),
+            .setGroupTable(SetGroupTable(expected: 0, table: bootstrap.groupTable)),
+            .addLinkKey(bootstrap.linkKey), .removeLinkKey(id: "link-1"),
+        ]
+    }
+
+    static let results: [CommandResult] = [
+        .malformed, .wrongGroup, .sessionUnknown, .slotNotOwned(Epoch(3)), .limitReached,
+        .sessionOpened(firstSequence: 9), .slotsAdopted(Epoch(1)),
+        .slotsReleased(Epoch(2), versionFloor: 7), .staleEpoch(Epoch(4)), .bucketCreated,
+        .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
+        .stored(VersionID(rawValue: 65_536), at: Timestamp(milliseconds: 5)), .preconditionFailed,
+        .noSuchKey, .noSuchManifest, .objectDeleted(existed: true), .accessKeyCreated,
+        .accessKeyTaken, .accessKeyDeleted, .bootstrapped,
+        .bootstrappedBefore(unwrap(ClusterID(bytes: Array(0..<16)))), .bootstrapFinished,
+        .nodeRegistered, .nodeIdentityUsed, .incarnation(3), .layoutSet(LayoutVersion(1)),
+        .layoutChanged(current: LayoutVersion(2)), .groupTableSet(version: 3),
+        .groupTableChanged(current: 4), .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved,
+    ]
+
+    static let queries: [CatalogQuery] = [
+        .object(photos, key("a"), withManifest: true),
+        .manifest(photos, ManifestID(rawValue: 4)), .bucket(photos),
+        .buckets(ListBuckets(owner: alice, after: photos, limit: 5)),
+        .objects(
+            ListObjects(
+                bucket: photos, prefix: [1], delimiter: [2], start: .afterPrefix([3]), limit: 4)),
+        .accessKey(accessKeyID("AKID")), .slot(Slot(rawValue: 3)), .session(client), .applied,
+        .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
+    ]
+
+    static func answers() throws -> [CatalogAnswer] {
+        let bootstrap = try SystemTests.bootstrap()
+        let head = ObjectHead(
+            version: VersionID(rawValue: 1), manifest: ManifestID(rawValue: 2), size: 3,
+            modified: Timestamp(milliseconds: 4), entityTag: tag("e"), sha256: nil,
+            checksums: [ObjectChecksum(algorithm: .sha1, value: [1], partCount: 2)],
+            attributes: ObjectAttributes(contentType: "a/b"))
+        let listed = ListedObject(
+            key: key("a"), version: head.version, size: 3, modified: head.modified,
+            entityTag: head.entityTag, checksums: [])
+        let bucket = Bucket(
+            name: photos, owner: alice, created: Timestamp(milliseconds: 1), wrappedKey: [1])
+        return [
+            .slotNotOwned(Epoch(1)), .absent, .noSuchBucket, .object(head, nil),
+            .object(head, .chunks([chunk(1)])), .manifest(.chunks([])), .bucket(bucket),
+            .buckets([bucket]),
+            .objects(
+                ObjectPage(objects: [listed], commonPrefixes: [[1]], next: .after([2]))),
+            .accessKey(bootstrap.firstAccessKey), .slot(.owned(Epoch(1), versionBase: 2)),
+            .slot(.released(Epoch(2), versionFloor: 3)),
+            .session(
+                Session(
+                    firstSequence: 1, firstUnacknowledged: 2,
+                    lastUsed: Timestamp(milliseconds: 3))),
+            .applied(.start),
+            .cluster(
+                Cluster(
+                    id: bootstrap.cluster, created: Timestamp(milliseconds: 1),
+                    firstAccessKey: bootstrap.firstAccessKey)),
+            .layout(bootstrap.layout), .layoutUnchanged, .nodes(bootstrap.nodes),
+            .groupTable(bootstrap.groupTable), .linkKeys([bootstrap.linkKey]), .incarnation(7),
+        ]
+    }
+
+    static func command(_ operation: CatalogOperation) -> CatalogCommand {
+        CatalogCommand(
+            identity: CommandIdentity(session: client, sequence: 5, firstUnacknowledged: 4),
+            operation: operation)
+    }
+
+    @Test func `everything reads back as it was written`() throws {
+        for operation in try Self.operations() {
+            let command = Self.command(operation)
+            #expect(try CatalogCommand(decoding: command.encoded) == command)
+        }
+        for result in Self.results {
+            #expect(try CommandResult(decoding: result.encoded) == result)
+        }
+        for query in Self.queries {
+            #expect(try CatalogQuery(decoding: query.encoded) == query)
+        }
+        for answer in try Self.answers() {
+            #expect(try CatalogAnswer(decoding: answer.encoded) == answer)
+        }
+        let entry = CatalogEntry(
+            timestamp: Timestamp(milliseconds: 77),
+            commands: try Self.operations().map { Self.command($0) })
+        #expect(try CatalogEntry(decoding: entry.encoded) == entry)
+        #expect(
+            CatalogEntry.payload(
+                timestamp: entry.timestamp, commands: entry.commands.map(\.encoded))
+                == entry.encoded)
+    }
+
+    @Test func `no bytes make a reader trap, and what it reads writes back the same`() throws {
+        var random = SeededGenerator(seed: 31)
+        let entry = CatalogEntry(
+            timestamp: Timestamp(milliseconds: 77),
+            commands: try Self.operations().map { Self.command($0) })
+        for _ in 0..<1_000 {
+            let bytes = Self.mutated(entry.encoded, using: &random)
+            _ = try? CatalogEntry(decoding: bytes)
+        }
+        for sample in try Self.operations().map({ Self.command($0).encoded })
+        where sample.count < 1_000 {
+            for _ in 0..<300 {
+                let bytes = Self.mutated(sample, using: &random)
+                guard let command = try? CatalogCommand(decoding: bytes) else { continue }
+                #expect(command.encoded == bytes)
+            }
+        }
+        for sample in Self.queries.map(\.encoded) {
+            for _ in 0..<100 {
+                let bytes = Self.mutated(sample, using: &random)
+                guard let query = try? CatalogQuery(decoding: bytes) else { continue }
+                #expect(query.encoded == bytes)
+            }
+        }
+        for sample in try Self.answers().map(\.encoded) where sample.count < 1_000 {
+            for _ in 0..<100 {
+                let bytes = Self.mutated(sample, using: &random)
+                guard let answer = try? CatalogAnswer(decoding: bytes) else { continue }
+                #expect(answer.encoded == bytes)
+            }
+        }
+        for _ in 0..<2_000 {
+            let bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in
+                UInt8.random(in: 0...40, using: &random)
+            }
+            _ = try? CatalogCommand(decoding: bytes)
+            _ = try? CommandResult(decoding: bytes)
+            _ = try? CatalogAnswer(decoding: bytes)
+        }
+    }
+
+    private static func mutated(
+        _ sample: [UInt8], using random: inout SeededGenerator
+    ) -> [UInt8] {
+        var bytes = sample
+        for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
+            let position = Int.random(in: 0..<bytes.count, using: &random)
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: bytes.removeSubrange(position...)
+            case 1: bytes.insert(.random(in: 0 ... .max, using: &random), at: position)
+            case 2: bytes[position] = .max
+            default: bytes[position] = .random(in: 0 ... .max, using: &random)
+            }
+        }
+        return bytes
+    }
+
+    @Test(arguments: [
+        ("ab", false), ("abc", true), ("a.b-c", true), ("a..b", false), ("-abc", false),
+        ("abc-", false), (".abc", false), ("abc.", false), ("Abc", false), ("a_c", false),
+        ("123", true), (String(repeating: "a", count: 63), true),
+        (String(repeating: "a", count: 64), false), ("a.-b", true),
+    ])
+    func `a bucket's name follows the rules of S3`(text: String, isValid: Bool) {
+        #expect((BucketName(text) != nil) == isValid)
+    }
+
+    @Test func `a key is one to 1,024 bytes of UTF-8 and differs by its bytes`() {
+        #expect(ObjectKey("") == nil)
+        #expect(ObjectKey(String(repeating: "é", count: 512)) != nil)
+        #expect(ObjectKey(String(repeating: "é", count: 513)) == nil)
+        #expect(ObjectKey(utf8: [0xc3]) == nil)
+        #expect(key("e\u{301}") != key("\u{e9}"))
+    }
+
+    @Test func `what is over its bound is refused before it is stored`() {
+        func refuses(_ change: (inout Draft) -> Void) -> Bool {
+            var draft = Draft()
+            change(&draft)
+            return (try? CatalogCommand(decoding: Self.command(draft.operation).encoded)) == nil
+        }
+        #expect(!refuses { _ in })
+        let kilobyte = String(repeating: "x", count: 1_024)
+        #expect(
+            refuses {
+                $0.attributes.metadata = [
+                    ObjectField(name: "a", value: kilobyte),
+                    ObjectField(name: "b", value: kilobyte),
+                ]
+            })
+        #expect(
+            refuses {
+                $0.attributes.headers = (0..<8).map {
+                    ObjectField(name: "h\($0)", value: kilobyte)
+                }
+            })
+        #expect(refuses { $0.attributes.contentType = String(repeating: "x", count: 257) })
+        #expect(refuses { $0.sealed = Array(repeating: 0, count: (16 << 10) + 257) })
+        #expect(refuses { $0.size = (16 << 10) + 1 })
+        #expect(refuses { $0.sha256 = [1, 2, 3] })
+    }
+
+    private struct Draft {
+        var size: UInt64 = 3
+        var sha256: [UInt8]?
+        var sealed: [UInt8] = [1]
+        var attributes = ObjectAttributes()
+
+        var operation: CatalogOperation {
+            .putObject(
+                PutObject(
+                    bucket: photos, key: key("a"), size: self.size, entityTag: tag("e"),
+                    sha256: self.sha256, attributes: self.attributes,
+                    content: .new(
+                        .inline(
+                            name: ChunkName(incarnation: 1, counter: 1), sealed: self.sealed),
+                        placedBy: LayoutVersion(1))))
+        }
+    }
+
+    @Test func `the size of an object is that of its chunks`() {
+        let command = Self.command(
+            .putObject(
+                PutObject(
+                    bucket: photos, key: key("a"), size: 199, entityTag: tag("e"),
+                    content: .new(.chunks([chunk(1), chunk(2)]), placedBy: LayoutVersion(1)))))
+        #expect(throws: FormatFault.self) { try CatalogCommand(decoding: command.encoded) }
+    }
+
+    @Test func `a command that must not repeat needs an identity, and one within its window`() {
+        let nameless = CatalogCommand(operation: put("a"))
+        #expect(throws: FormatFault.self) { try CatalogCommand(decoding: nameless.encoded) }
+        let tooFar = CatalogCommand(
+            identity: CommandIdentity(session: client, sequence: 1_024, firstUnacknowledged: 0),
+            operation: put("a"))
+        #expect(throws: FormatFault.self) { try CatalogCommand(decoding: tooFar.encoded) }
+    }
+
+    @Test func `the bytes of an entry with a put are these`() {
+        let entry = CatalogEntry(
+            timestamp: Timestamp(milliseconds: 2),
+            commands: [Self.command(put("a", if: .matches(tag("t"))))])
+        #expect(Hex.encode(entry.encoded) == Self.goldenEntry)
+    }
+
+    @Test func `the bytes of rows are these`() {
+        let head = ObjectHead(
+            version: VersionID(index: LogIndex(1), ordinal: 2), manifest: ManifestID(rawValue: 3),
+            size: 4, modified: Timestamp(milliseconds: 5), entityTag: tag("e"), sha256: nil,
+            checksums: [], attributes: ObjectAttributes())
+        #expect(Hex.encode(head.encoded) == Self.goldenHead)
+        let row = ChunkRow(
+            references: 0, sealedLength: 2, placedBy: LayoutVersion(3), exceptions: [NodeID(4)],
+            unreferenced: ChunkRow.Unreferenced(
+                index: LogIndex(5), time: Timestamp(milliseconds: 6)))
+        #expect(Hex.encode(row.encoded) == Self.goldenChunk)
+        #expect(
+            Hex.encode(
+                AppliedPosition(
+                    index: LogIndex(1), term: Term(2), time: Timestamp(milliseconds: 3)
+                ).encoded) == "01" + "0100000000000000" + "0200000000000000" + "0300000000000000")
+    }
+
+    private static let goldenEntry = [
+        // format, timestamp, one command, its length
+        "01" + "0200000000000000" + "01000000" + "71000000",
+        // format, identity: session, sequence, first unacknowledged
+        "01" + "01" + "0700000000000000" + "0500000000000000" + "0400000000000000",
+        // put: bucket, key, size, tag
+        "06" + "06000000" + "70686f746f73" + "01000000" + "61" + "0300000000000000",
+        "05000000" + "7461672d31",
+        // no sha256, no checksums, no content type, no headers, no metadata
+        "00" + "00000000" + "00" + "00000000" + "00000000",
+        // new manifest: layout, format, inline, name, three bytes
+        "01" + "0100000000000000" + "01" + "01" + "0900000000000000" + "0100000000000000",
+        "03000000" + "010203",
+        // if it matches
+        "03" + "01000000" + "74",
+    ].joined()
+
+    private static let goldenHead = [
+        "01" + "0200010000000000" + "0300000000000000" + "0400000000000000",
+        "0500000000000000" + "01000000" + "65" + "00" + "00000000",
+        "00" + "00000000" + "00000000",
+    ].joined()
+
+    private static let goldenChunk = [
+        "01" + "0000000000000000" + "02000000" + "0300000000000000" + "01" + "04000000",
+        "01" + "0500000000000000" + "0600000000000000",
+    ].joined()
+}

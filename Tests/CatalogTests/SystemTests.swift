@@ -1,0 +1,143 @@
+import Catalog
+import Placement
+import Primitives
+import Testing
+
+@Suite struct SystemTests {
+    static func bootstrap() throws -> Bootstrap {
+        let nodes = (1...5).map { number in
+            NodeRecord(
+                descriptor: NodeDescriptor(
+                    id: NodeID(UInt32(number)), zone: "zone-\((number + 1) / 2)"),
+                address: "127.0.0.1:700\(number)", roles: .all)
+        }
+        let groups = (0...4).map {
+            GroupDescriptor(
+                id: GroupID($0), voters: nodes.map(\.id), preferredLeader: NodeID($0 + 1))
+        }
+        return Bootstrap(
+            cluster: unwrap(ClusterID(bytes: Array(0..<16))),
+            firstAccessKey: AccessKey(
+                id: accessKeyID("AKIDFIRST"), owner: alice, state: .active,
+                wrappedSecret: [1, 2]),
+            linkKey: LinkKey(
+                id: "link-1", algorithm: .ed25519, publicKey: [3], wrappedPrivateKey: [4]),
+            nodes: nodes,
+            layout: try LayoutBuilder.build(
+                version: LayoutVersion(1), nodes: nodes.map(\.descriptor), partitionBits: 6),
+            groupTable: GroupTable(version: 1, dealingSlotsTo: groups))
+    }
+
+    @Test func `a cluster is made once`() throws {
+        let group = CatalogGroup(.system)
+        let bootstrap = try Self.bootstrap()
+        #expect(try group.view.answer(.cluster) == .absent)
+        #expect(try group.apply(operation: .bootstrap(bootstrap)) == .bootstrapped)
+        #expect(
+            try group.apply(operation: .bootstrap(bootstrap))
+                == .bootstrappedBefore(bootstrap.cluster))
+        #expect(try group.view.nodes() == bootstrap.nodes)
+        #expect(try group.view.answer(.layout(known: .none)) == .layout(bootstrap.layout))
+        #expect(try group.view.answer(.layout(known: LayoutVersion(1))) == .layoutUnchanged)
+        #expect(try group.view.answer(.groupTable) == .groupTable(bootstrap.groupTable))
+        #expect(
+            try group.view.answer(.linkKeys).withoutSecrets
+                == .linkKeys([bootstrap.linkKey.withoutPrivateKey]))
+    }
+
+    @Test func `the first access key is remembered until it is delivered`() throws {
+        let group = CatalogGroup(.system)
+        let bootstrap = try Self.bootstrap()
+        try group.apply(operation: .bootstrap(bootstrap))
+        #expect(try group.view.cluster()?.firstAccessKey == bootstrap.firstAccessKey)
+        for _ in 0..<2 {
+            #expect(try group.apply(operation: .finishBootstrap) == .bootstrapFinished)
+            #expect(
+                try group.view.cluster()
+                    == Cluster(
+                        id: bootstrap.cluster, created: group.time, firstAccessKey: nil))
+        }
+    }
+
+    @Test func `incarnations grow and never repeat`() throws {
+        let group = CatalogGroup(.system)
+        let commands = (0..<3).map { _ in CatalogCommand(operation: .allocateIncarnation) }
+        #expect(
+            try group.apply(commands).results == [
+                .incarnation(1), .incarnation(2), .incarnation(3),
+            ])
+        #expect(try group.apply(operation: .allocateIncarnation) == .incarnation(4))
+        #expect(try group.view.answer(.incarnation) == .incarnation(4))
+    }
+
+    @Test func `a node's identity is never given to another`() throws {
+        let group = CatalogGroup(.system)
+        try group.apply(operation: .bootstrap(try Self.bootstrap()))
+        func record(_ id: UInt32, _ state: NodeState = .active) -> CatalogOperation {
+            .registerNode(
+                NodeRecord(
+                    descriptor: NodeDescriptor(id: NodeID(id), zone: "z", state: state),
+                    address: "h:1", roles: .store))
+        }
+        #expect(try group.apply(operation: record(8)) == .nodeRegistered)
+        #expect(try group.apply(operation: record(6)) == .nodeIdentityUsed)
+        #expect(try group.apply(operation: record(8, .removed)) == .nodeRegistered)
+        #expect(try group.view.node(NodeID(8))?.descriptor.state == .removed)
+    }
+
+    @Test func `a layout replaces only the one it was made from`() throws {
+        let group = CatalogGroup(.system)
+        let bootstrap = try Self.bootstrap()
+        try group.apply(operation: .bootstrap(bootstrap))
+        let next = try LayoutBuilder.build(
+            version: LayoutVersion(2), nodes: bootstrap.layout.nodes, partitionBits: 6)
+        let set = CatalogOperation.setLayout(
+            SetLayout(expected: LayoutVersion(1), layout: next))
+        #expect(try group.apply(operation: set) == .layoutSet(LayoutVersion(2)))
+        #expect(try group.apply(operation: set) == .layoutSet(LayoutVersion(2)))
+        let stale = try LayoutBuilder.build(
+            version: LayoutVersion(3), nodes: bootstrap.layout.nodes, partitionBits: 6)
+        #expect(
+            try group.apply(
+                operation: .setLayout(SetLayout(expected: LayoutVersion(1), layout: stale)))
+                == .layoutChanged(current: LayoutVersion(2)))
+    }
+
+    @Test func `a group table replaces only the one it was made from`() throws {
+        let group = CatalogGroup(.system)
+        let table = GroupTable(version: 1, groups: [], slots: [])
+        let set = CatalogOperation.setGroupTable(SetGroupTable(expected: 0, table: table))
+        #expect(try group.apply(operation: set) == .groupTableSet(version: 1))
+        #expect(try group.apply(operation: set) == .groupTableSet(version: 1))
+        #expect(
+            try group.apply(
+                operation: .setGroupTable(
+                    SetGroupTable(
+                        expected: 0, table: GroupTable(version: 2, groups: [], slots: []))))
+                == .groupTableChanged(current: 1))
+    }
+
+    @Test func `link keys come and go, up to their limit`() throws {
+        let group = CatalogGroup(.system)
+        func linkKey(_ number: Int, public byte: UInt8 = 1) -> LinkKey {
+            LinkKey(
+                id: "key-\(number)", algorithm: .rsa, publicKey: [byte], wrappedPrivateKey: [2])
+        }
+        for number in 0..<CatalogLimits.linkKeys {
+            #expect(try group.apply(operation: .addLinkKey(linkKey(number))) == .linkKeyAdded)
+        }
+        #expect(try group.apply(operation: .addLinkKey(linkKey(0))) == .linkKeyAdded)
+        #expect(try group.apply(operation: .addLinkKey(linkKey(0, public: 9))) == .linkKeyTaken)
+        #expect(try group.apply(operation: .addLinkKey(linkKey(1_000))) == .limitReached)
+        #expect(try group.apply(operation: .removeLinkKey(id: "key-0")) == .linkKeyRemoved)
+        #expect(try group.apply(operation: .addLinkKey(linkKey(1_000))) == .linkKeyAdded)
+    }
+
+    @Test func `system commands go to group 0 alone, and the others never`() throws {
+        let data = try CatalogGroup.withBucket()
+        #expect(try data.apply(operation: .allocateIncarnation) == .wrongGroup)
+        let system = CatalogGroup(.system)
+        try system.open(client)
+        #expect(try system.send(put("a")) == .wrongGroup)
+    }
+}
