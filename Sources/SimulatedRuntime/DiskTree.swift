@@ -41,6 +41,10 @@ enum DiskEntry {
 /// whole: a rename happens or does not, even between two directories. A sync of a directory makes
 /// durable what touches it, and what that depends on; a power cut leaves a first part of the rest.
 struct DiskTree {
+    /// Changes that wait for a sync. At the limit the older half becomes durable, as file systems
+    /// commit their journals now and then on their own.
+    static let journalLimit = 256
+
     private struct NameChange {
         let directory: DiskDirectory
         let name: String
@@ -126,6 +130,10 @@ extension DiskTree {
     }
 
     private mutating func change(_ changes: [NameChange]) {
+        if self.journal.count >= Self.journalLimit {
+            for old in self.journal.prefix(Self.journalLimit / 2) { Self.makeDurable(old) }
+            self.journal.removeFirst(Self.journalLimit / 2)
+        }
         self.journal.append(changes)
         for change in changes {
             let old = change.directory.names[change.name]

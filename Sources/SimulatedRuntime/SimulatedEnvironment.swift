@@ -6,7 +6,7 @@ import Primitives
 ///
 /// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
 package final class SimulatedEnvironment: Environment, @unchecked Sendable {
-    package unowned let node: SimulatedNode
+    package let node: SimulatedNode
     package private(set) var isAlive = true
 
     private unowned let simulator: Simulator

@@ -57,6 +57,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
     func discard() {
         self.connections = []
         self.listeners = [:]
+        self.machines = [:]
     }
 }
 

@@ -25,9 +25,10 @@ package final class SimulatedNode: @unchecked Sendable {
     package private(set) var terminations: [Termination] = []
 
     private(set) var clock: NodeClock
-    let index: Int
+    /// The position in `Simulator.nodes`.
+    package let index: Int
 
-    private unowned let simulator: Simulator
+    private let simulator: Simulator
     private let loopCount: Int
     private var process: SimulatedEnvironment?
     private var generator: SeededGenerator
@@ -67,6 +68,13 @@ package final class SimulatedNode: @unchecked Sendable {
         invariant(!self.isRunning, "a machine runs one process at a time")
         self.simulator.note(self.name, "start")
         return self.start()
+    }
+
+    /// Frees what the machine holds; see `Simulator.discard`.
+    func discard() {
+        self.process?.die()
+        self.process = nil
+        self.disk.discard()
     }
 
     @discardableResult

@@ -29,7 +29,7 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
     package func write(_ batch: WriteBatch, _ durability: WriteDurability) throws(StoreFault) {
         try batch.check(durability, for: self.options)
         try self.begin(.write(sizeBytes: batch.sizeBytes))
-        if self.isBroken { throw .device("an earlier write failed") }
+        try self.beginChange()
         let grows = batch.changes.contains { if case .put = $0 { true } else { false } }
         guard !grows || UInt64(batch.sizeBytes) <= self.files.disk.freeBytes else {
             throw .full("\(batch.sizeBytes) bytes do not fit")
@@ -52,7 +52,7 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 
     package func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         let position = try self.position(of: family)
-        try self.begin(.read(sizeBytes: Self.blockBytes))
+        try self.beginRead()
         return self.medium.current[position].map[key]
     }
 
@@ -67,7 +67,7 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 
     package func getDurable(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         let position = try self.position(of: family)
-        try self.begin(.read(sizeBytes: Self.blockBytes))
+        try self.beginRead()
         return self.medium.durable[position].map[key]
     }
 
@@ -83,7 +83,7 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 
     package func flush() throws(StoreFault) {
         try self.begin(.write(sizeBytes: 0))
-        if self.isBroken { throw .device("an earlier write failed") }
+        try self.beginChange()
         try self.sync(sizeBytes: Int(clamping: self.medium.sizeBytes))
     }
 
@@ -113,6 +113,21 @@ extension SimulatedStore {
         }
     }
 
+    func beginRead() throws(StoreFault) {
+        try self.begin(.read(sizeBytes: Self.blockBytes))
+        let disk = self.files.disk
+        if disk.generator.chance(disk.conditions.readFailureProbability) {
+            throw .device("read failed (EIO)")
+        }
+    }
+
+    /// A store that has failed once refuses every later change.
+    private func beginChange() throws(StoreFault) {
+        let disk = self.files.disk
+        if disk.generator.chance(disk.conditions.writeFailureProbability) { self.isBroken = true }
+        if self.isBroken { throw .device("a write failed (EIO)") }
+    }
+
     private func position(of family: Family) throws(StoreFault) -> Int {
         try self.options.check(family)
         return self.positions[family.index]
@@ -135,7 +150,7 @@ private final class SimulatedSnapshot: OrderedSnapshot, @unchecked Sendable {
 
     func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         try self.options.check(family)
-        try self.store.begin(.read(sizeBytes: SimulatedStore.blockBytes))
+        try self.store.beginRead()
         return self.maps[family.index][key]
     }
 
@@ -169,7 +184,7 @@ private final class SimulatedCursor: OrderedCursor {
         if let fault { throw fault }
         if self.pairsUntilRead == 0 {
             self.pairsUntilRead = Self.pairsPerRead
-            try self.store.begin(.read(sizeBytes: SimulatedStore.blockBytes))
+            try self.store.beginRead()
         }
         self.pairsUntilRead -= 1
         return self.walk.next().map { KeyValue(key: $0.key, value: $0.value) }

@@ -14,7 +14,7 @@ import Primitives
 /// simulated world stops the process unless it is made on the simulator's thread.
 ///
 /// Tasks of a process that was killed never go on. What they hold leaks, by design: unwinding them
-/// would run code after death. `discard` frees the large parts.
+/// would run code after death. `discard` frees all that can be freed.
 ///
 /// `@unchecked Sendable`: everything is confined to the thread that runs the simulation, and
 /// `confine` checks it.
@@ -201,13 +201,15 @@ package final class Simulator: @unchecked Sendable {
         self.roots.filter { !$0.isFinished && !$0.loop.isDead }.map(\.name)
     }
 
-    /// Empties the world: queues, disks, connections. Afterwards nothing in it may be used.
+    /// Takes the world apart: queues, disks, connections, machines. Afterwards nothing in it may be
+    /// used. A world that is only let go keeps itself alive, for its machines hold it.
     package func discard() {
         self.confine()
         self.jobs = []
         self.timers = TimerQueue()
         self.network.discard()
-        for node in self.nodes { node.disk.discard() }
+        for node in self.nodes { node.discard() }
+        self.nodes = []
     }
 }
 
