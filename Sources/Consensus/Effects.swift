@@ -10,8 +10,8 @@ package struct Effects: Sendable {
     package var messages: [Outgoing] = []
     /// To be made durable, in order with the writes before it, and then to be reported.
     package var write: LogWrite?
-    /// Entries that a follower needs and the memory no longer has: to be read from the storage after
-    /// the write was queued, and answered by `RaftInput.loaded`, each once.
+    /// Entries that a follower needs and the memory no longer has: to be read from the storage, and
+    /// answered by `RaftInput.loaded`, each once.
     package var loads: [LoadRequest] = []
     /// Committed entries, durable here, to be applied in order; `RaftInput.applied` reports them.
     package var apply: [Entry] = []
@@ -69,12 +69,16 @@ package struct LoadRequest: Hashable, Sendable {
     package let peer: NodeID
     /// The first index wanted; the answer has the anchor before it too.
     package let from: LogIndex
+    /// The last index wanted. All that is asked for is applied and durable, so it cannot change, and
+    /// an answer is true however late it comes. What lies behind may be about to be replaced.
+    package let through: LogIndex
     /// Enough when the entries come to this many bytes; one entry at least.
     package let limitBytes: Int
 
-    package init(peer: NodeID, from: LogIndex, limitBytes: Int) {
+    package init(peer: NodeID, from: LogIndex, through: LogIndex, limitBytes: Int) {
         self.peer = peer
         self.from = from
+        self.through = through
         self.limitBytes = limitBytes
     }
 }

@@ -42,7 +42,8 @@ package struct WriteToken: Hashable, Sendable {
 /// The answer to a `LoadRequest`.
 package struct LoadedEntries: Sendable {
     package enum Outcome: Sendable {
-        /// The entry before the first one asked for, and consecutive entries from there on.
+        /// The entry before the first one asked for, and consecutive entries from there on, none
+        /// behind the last one asked for.
         case entries(previous: LogAnchor, [Entry])
         /// The storage no longer has the first one.
         case truncated

@@ -60,7 +60,10 @@ extension RaftReplica {
         let limit = self.configuration.maximumAppendBytes
         guard let previous = self.log.anchorInMemory(before: progress.next) else {
             self.leadership.progress[peer]?.loading = progress.next
-            self.load(LoadRequest(peer: peer, from: progress.next, limitBytes: limit))
+            self.load(
+                LoadRequest(
+                    peer: peer, from: progress.next, through: self.log.before.index,
+                    limitBytes: limit))
             return nil
         }
         let entries =
@@ -86,7 +89,9 @@ extension RaftReplica {
             self.leadership.progress[peer]?.becomeSnapshot()
             self.needsSnapshot(peer)
         case .entries(let previous, let entries) where !entries.isEmpty:
-            guard previous.index.next == answer.from, entries.follow(previous) else {
+            guard previous.index.next == answer.from, entries.follow(previous),
+                entries.count <= self.log.before.index.rawValue - previous.index.rawValue
+            else {
                 self.fault(.damagedStorage(after: previous.position))
                 self.leadership.progress[peer]?.waitForHeartbeat()
                 return

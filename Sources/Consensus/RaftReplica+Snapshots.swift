@@ -1,7 +1,39 @@
 import Primitives
 
+/// What a replica goes on from once a snapshot is installed, when nothing else is left of it.
+package struct SnapshotRestart: Sendable {
+    package let hardState: HardState
+    package let log: RestoredLog
+    package let applied: LogIndex
+}
+
 /// The log's beginning: where the storage let it go, and followers that stand before it.
 extension RaftReplica {
+    /// Whether a snapshot of the state machine at `anchor` is worth installing here, and from what
+    /// the replica starts anew with it. Nil when the log leads there as well or further; the snapshot
+    /// is then dropped.
+    ///
+    /// The caller waits until every write is reported and every entry handed out is applied, and
+    /// steps nothing from asking on; records the hard state, the log's beginning and the snapshot's
+    /// place in one synced write; swaps the state machine; and makes a new replica. Each of these
+    /// steps can be repeated after a crash. The leader notices at its next heartbeat.
+    package func restart(installing anchor: LogAnchor) -> SnapshotRestart? {
+        guard anchor.index > self.commit, self.log.anchor(at: anchor.index) != anchor else {
+            return nil
+        }
+        invariant(
+            !self.log.hasUnwritten && !self.log.hasWritesUnderWay
+                && self.applied == self.handedToApply,
+            "a snapshot is installed when nothing else is under way")
+        // The entries behind the anchor are of another history, if there are any: ours lacks it.
+        let term = max(self.term, anchor.term)
+        return SnapshotRestart(
+            hardState: HardState(
+                term: term, vote: term == self.term ? self.vote : nil, commit: anchor.index),
+            log: RestoredLog(truncated: anchor, before: anchor, entries: []),
+            applied: anchor.index)
+    }
+
     /// The storage has let go of the entries through `anchor`.
     mutating func truncated(through anchor: LogAnchor) {
         invariant(

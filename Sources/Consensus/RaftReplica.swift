@@ -20,8 +20,7 @@ import Primitives
 ///    skipped: the last one of a batch speaks for all before it. A write that fails is never
 ///    retried and never reported: the process ends (Rebello et al., "Can Applications Recover from
 ///    fsync Failures?", ATC '20).
-/// 4. Answers each of `loads` once by `.loaded`, from the storage as it is after the writes queued
-///    before.
+/// 4. Answers each of `loads` once by `.loaded`, at any time after.
 /// 5. Applies `apply` in order, one call after the other, and steps `.applied(through:)` after any
 ///    part of it. Entries need not be durable in the state machine by then; but `.truncated` must
 ///    name only what is.

@@ -109,6 +109,18 @@ struct LeaderTests {
             bench.replica.drain().appends(to: 2).map(\.last) == [5, 6].map { LogIndex($0) })
     }
 
+    @Test func `a refusal that comes twice is heard once`() {
+        var bench = Bench(term: 1, entryTerms: [1, 1, 1, 1])
+        bench.lead()
+        let refusal = RaftMessage.Body.appendRefused(
+            AppendRefused(
+                previous: LogIndex(4), hint: LogPosition(term: Term(1), index: LogIndex(2))))
+        bench.receive(refusal, from: 2, term: 2)
+        #expect(bench.replica.drain().appends(to: 2).map(\.previous.index) == [LogIndex(2)])
+        bench.receive(refusal, from: 2, term: 2)
+        #expect(bench.replica.drain().appends(to: 2).isEmpty)
+    }
+
     @Test func `the window counts bytes as well`() {
         var bench = Bench {
             $0.maximumInflightBytes = 1500
@@ -136,7 +148,8 @@ struct LeaderTests {
         let refusal = RaftMessage.Body.appendRefused(
             AppendRefused(previous: .zero, hint: .zero))
         bench.receive(refusal, from: 3, term: 1)
-        let load = LoadRequest(peer: NodeID(3), from: LogIndex(1), limitBytes: 1 << 20)
+        let load = LoadRequest(
+            peer: NodeID(3), from: LogIndex(1), through: LogIndex(4), limitBytes: 1 << 20)
         #expect(bench.replica.drain().loads == [load])
         #expect(bench.replica.drain().loads == [], "one at a time")
 

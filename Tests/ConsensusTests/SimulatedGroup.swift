@@ -48,7 +48,7 @@ struct SimulatedGroup {
     private var generator: SeededGenerator
     private var nodes: [TestNode] = []
     private var network: [(from: NodeID, outgoing: Outgoing)] = []
-    private var loads: [(at: Int, request: LoadRequest)] = []
+    private var loads: [(at: Int, answer: LoadedEntries)] = []
     private var cut: Set<[NodeID]> = []
     private var ticket: UInt64 = 0
 
@@ -60,12 +60,22 @@ struct SimulatedGroup {
     private var commits: [LogIndex] = []
     /// One in so many messages is lost; a property of the run.
     private let lossRate: UInt64
+    /// How often each happening comes, in the order of its cases; each run has its own temper (slow
+    /// disks, many readers, little peace), which finds more than one average of them all.
+    private let weights: [Int]
 
     private static let maximumMessages = 600
 
     init(seed: UInt64, nodes count: Int) {
         self.generator = SeededGenerator(seed: seed)
         self.lossRate = 3 + self.generator.next() % 40
+        let ranges = [30...60, 8...25, 4...20, 3...10, 2...8, 2...8, 3...4, 1...7]
+        var generator = self.generator
+        self.weights = ranges.map { range in
+            range.lowerBound + Int(generator.next() % UInt64(range.count))
+        }
+        self.generator = generator
+
         let voters = (1...UInt32(count)).map { NodeID($0) }
         for voter in voters {
             var configuration = RaftConfiguration(
@@ -94,34 +104,50 @@ struct SimulatedGroup {
 
     // MARK: One step of the world
 
+    private enum Happening: CaseIterable {
+        case delivery, tick, sync, apply, proposal, read, load, disturbance
+    }
+
     mutating func step() throws(Broken) {
         let at = self.draw(self.nodes.count)
-        switch self.draw(100) {
-        case 0..<45: try self.deliverOne()
-        case 45..<62: try self.input(.tick, at)
-        case 62..<76: try self.syncSome(at)
-        case 76..<82: try self.applySome(at)
-        case 82..<88: try self.propose(at)
-        case 88..<92: try self.read(at)
-        case 92..<95: try self.answerLoad()
-        default: try self.disturb(at)
+        switch self.drawHappening() {
+        case .delivery: try self.deliverOne()
+        case .tick: try self.input(.tick, at)
+        case .sync: try self.syncSome(at)
+        case .apply: try self.applySome(at)
+        case .proposal: try self.propose(at)
+        case .read: try self.read(at)
+        case .load: try self.answerLoad()
+        case .disturbance: try self.disturb(at)
         }
+    }
+
+    private mutating func drawHappening() -> Happening {
+        var left = self.draw(self.weights.reduce(0, +))
+        for (happening, weight) in zip(Happening.allCases, self.weights) {
+            if left < weight { return happening }
+            left -= weight
+        }
+        return .tick
     }
 
     private mutating func disturb(_ at: Int) throws(Broken) {
         let other = self.nodes[self.draw(self.nodes.count)].id
-        switch self.draw(60) {
-        case 0..<3: self.crash(at)
-        case 3..<12: self.restart(at)
-        case 12..<16: self.partition()
-        case 16..<24: self.cut.removeAll()
-        case 24..<28: try self.input(.forgetLeader(other), at)
-        case 28..<31:
+        let leader = self.nodes.firstIndex { $0.isUp && $0.replica.role == .leader } ?? at
+        switch self.draw(64) {
+        case 0..<2: self.crash(at)
+        case 2..<4: self.crash(leader)
+        case 4..<13: self.restart(at)
+        case 13..<17: self.partition()
+        case 17..<20: self.isolate(leader)
+        case 20..<28: self.cut.removeAll()
+        case 28..<32: try self.input(.forgetLeader(other), at)
+        case 32..<35:
             self.marks.handovers += self.nodes[at].replica.role == .leader ? 1 : 0
             try self.input(.transferLeadership(to: other), at)
-        case 31..<35: try self.input(.unreachable(other), at)
-        case 35..<40: try self.truncate(at)
-        case 40..<41: try self.input(.campaign, at)
+        case 35..<38: try self.input(.unreachable(other), at)
+        case 38..<43: try self.truncate(at)
+        case 43..<45: try self.input(.campaign, at)
         default: self.loseOrRepeat()
         }
     }
@@ -155,6 +181,13 @@ struct SimulatedGroup {
             for (b, to) in self.nodes.enumerated() where sides[a] != sides[b] {
                 if !isOneWay || sides[a] == 0 { self.cut.insert([from.id, to.id]) }
             }
+        }
+    }
+
+    private mutating func isolate(_ at: Int) {
+        let id = self.nodes[at].id
+        for other in self.nodes.map(\.id) where other != id {
+            self.cut.formUnion([[id, other], [other, id]])
         }
     }
 
@@ -197,36 +230,31 @@ struct SimulatedGroup {
 
     private mutating func answerLoad() throws(Broken) {
         guard !self.loads.isEmpty else { return }
-        let (at, request) = self.loads.remove(at: self.draw(self.loads.count))
+        let (at, answer) = self.loads.remove(at: self.draw(self.loads.count))
         self.marks.loads += 1
-        let answer =
-            self.draw(10) == 0
-            ? LoadedEntries(peer: request.peer, from: request.from, outcome: .failed)
-            : self.nodes[at].expectedDisk.load(request)
         try self.input(.loaded(answer), at)
     }
 
-    /// A follower that needs one gets the leader's state out of band, while it is down.
-    private mutating func installSnapshot(from leader: Int, to peer: NodeID) {
-        guard let at = self.nodes.firstIndex(where: { $0.id == peer }), self.draw(4) == 0 else {
-            return
-        }
+    /// A follower that needs one gets the leader's state out of band.
+    private mutating func installSnapshot(from leader: Int, to peer: NodeID) throws(Broken) {
+        guard let at = self.nodes.firstIndex(where: { $0.id == peer }), self.nodes[at].isUp,
+            self.draw(4) == 0
+        else { return }
         let source = self.nodes[leader].disk
-        guard let anchor = source.anchor(at: source.applied),
-            anchor.index > self.nodes[at].disk.applied
+        guard let anchor = source.anchor(at: source.applied) else { return }
+        while !self.nodes[at].writes.isEmpty || !self.nodes[at].applying.isEmpty {
+            try self.syncSome(at)
+            try self.applySome(at)
+            try self.drain(at)
+        }
+        guard self.nodes[at].isUp,
+            let restart = self.nodes[at].replica.restart(installing: anchor)
         else { return }
         self.marks.snapshots += 1
         self.crash(at)
-        var disk = self.nodes[at].disk
-        let keepsSuffix = disk.anchor(at: anchor.index)?.chain == anchor.chain
-        disk.entries = keepsSuffix ? disk.entries.filter { $0.index > anchor.index } : []
-        disk.truncated = anchor
-        disk.applied = anchor.index
-        let hard = disk.hardState
-        disk.hardState = HardState(
-            term: max(hard.term, anchor.term), vote: anchor.term > hard.term ? nil : hard.vote,
-            commit: max(anchor.index, keepsSuffix ? hard.commit : .zero))
-        self.nodes[at].disk = disk
+        self.nodes[at].disk = TestDisk(
+            hardState: restart.hardState, truncated: restart.log.truncated,
+            entries: restart.log.entries, applied: restart.applied)
         self.restart(at)
     }
 
@@ -252,7 +280,13 @@ struct SimulatedGroup {
             }
             self.nodes[at].writes.append(write)
         }
-        for request in effects.loads { self.loads.append((at, request)) }
+        for request in effects.loads {
+            let answer =
+                self.draw(10) == 0
+                ? LoadedEntries(peer: request.peer, from: request.from, outcome: .failed)
+                : self.nodes[at].disk.load(request)
+            self.loads.append((at, answer))
+        }
         try self.check(effects.apply, at)
         self.nodes[at].applying += effects.apply
         try self.checkAnswers(effects)
@@ -261,7 +295,7 @@ struct SimulatedGroup {
         if self.draw(20) == 0, self.nodes[at].replica.status.unappliedBytes > 10_000 {
             throw .boundPassed(id, "unapplied bytes")
         }
-        for peer in effects.snapshotsNeeded { self.installSnapshot(from: at, to: peer) }
+        for peer in effects.snapshotsNeeded { try self.installSnapshot(from: at, to: peer) }
     }
 
     private mutating func syncSome(_ at: Int) throws(Broken) {

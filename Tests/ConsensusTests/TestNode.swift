@@ -37,7 +37,7 @@ struct TestDisk {
         var entries: [Entry] = []
         var size = 0
         let start = Int(previous.index.rawValue - self.truncated.index.rawValue)
-        for entry in self.entries[start...] {
+        for entry in self.entries[start...] where entry.index <= request.through {
             if !entries.isEmpty, size + entry.sizeBytes > request.limitBytes { break }
             entries.append(entry)
             size += entry.sizeBytes
