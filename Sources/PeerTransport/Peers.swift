@@ -34,7 +34,7 @@ package enum PeerAnswer: Sendable, Equatable {
 }
 
 /// The answering side, one for each node. A node's own calls to itself come here too.
-package protocol PeerService: Sendable {
+package protocol PeerAnswerer: Sendable {
     /// Answers one call. Runs in a task of its own on the connection's loop, which is cancelled
     /// when the caller gives up or its deadline has passed.
     func answer(_ request: PeerRequest, from peer: NodeID) async -> PeerAnswer
@@ -44,13 +44,22 @@ package protocol PeerService: Sendable {
     func receive(_ message: [UInt8], kind: UInt16, from peer: NodeID)
 }
 
+package typealias PeerService = PeerAnswerer
+
 /// One of the two connections between a pair of nodes, so that small things never wait behind large
 /// ones. Raw values travel in the hello and are for ever.
-package enum Lane: UInt8, Sendable, CaseIterable {
+package enum Lane: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     /// Small calls, Raft's messages, heartbeats.
     case control = 1
     /// Requests and responses with large bodies.
     case bulk = 2
+
+    package var description: String {
+        switch self {
+        case .control: "control"
+        case .bulk: "bulk"
+        }
+    }
 }
 
 /// The asking side: reaches every node of the cluster, this one included.

@@ -67,11 +67,34 @@ package struct FrameHeader: Equatable, Sendable {
 
     /// Appends the 28 bytes to `bytes`.
     package func append(to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(contentsOf: Self.blank)
+        self.store(at: start, in: &bytes)
+    }
+
+    /// Appends a frame whose payload is what `write` appends, without an array of its own for it.
+    package static func appendFrame(
+        _ kind: FrameKind, isLast: Bool = true, tag: UInt16 = 0, call: UInt64 = 0,
+        to bytes: inout [UInt8], payload write: (inout [UInt8]) -> Void
+    ) {
+        let start = bytes.count
+        bytes.append(contentsOf: Self.blank)
+        write(&bytes)
+        let payload = bytes[(start + Self.sizeBytes)...]
+        let header = FrameHeader(
+            kind: kind, isLast: isLast, tag: tag, call: call, lengthBytes: payload.count,
+            payloadChecksum: CRC32C.of(payload))
+        header.store(at: start, in: &bytes)
+    }
+
+    private static let blank = [UInt8](repeating: 0, count: Self.sizeBytes)
+
+    private func store(at start: Int, in bytes: inout [UInt8]) {
         invariant(
             self.lengthBytes <= Self.payloadLimitBytes,
             "a frame of \(self.lengthBytes) bytes is longer than the format allows")
-        let start = bytes.count
-        withUnsafeTemporaryAllocation(byteCount: Self.sizeBytes, alignment: 8) { field in
+        bytes.withUnsafeMutableBytes { all in
+            let field = UnsafeMutableRawBufferPointer(rebasing: all[start..<start + Self.sizeBytes])
             func store<Number: FixedWidthInteger>(_ number: Number, at offset: Int) {
                 field.storeBytes(of: number.littleEndian, toByteOffset: offset, as: Number.self)
             }
@@ -85,9 +108,7 @@ package struct FrameHeader: Equatable, Sendable {
             store(UInt32(self.lengthBytes), at: 16)
             store(self.payloadChecksum, at: 20)
             store(CRC32C.of(UnsafeRawBufferPointer(rebasing: field[..<24])), at: 24)
-            bytes.append(contentsOf: field)
         }
-        invariant(bytes.count == start + Self.sizeBytes, "a header is 28 bytes")
     }
 
     /// Reads the header that `bytes` begins with.
@@ -145,10 +166,8 @@ package struct Frame: Equatable, Sendable {
 
     /// Appends the frame to `bytes`, header first.
     package func append(to bytes: inout [UInt8]) {
-        let header = FrameHeader(
-            kind: self.kind, isLast: self.isLast, tag: self.tag, call: self.call,
-            lengthBytes: self.payload.count, payloadChecksum: CRC32C.of(self.payload))
-        header.append(to: &bytes)
-        bytes.append(contentsOf: self.payload)
+        FrameHeader.appendFrame(
+            self.kind, isLast: self.isLast, tag: self.tag, call: self.call, to: &bytes
+        ) { $0.append(contentsOf: self.payload) }
     }
 }
