@@ -194,7 +194,7 @@ extension ClusterClient {
                 continue
             }
             let answer: Answer
-            do throws(FormatFault) { answer = try Answer(decoding: response.head) } catch {
+            do throws(FormatFault) { answer = try Answer(decoding: response.fittedMessage) } catch {
                 throw .malformed("node \(node) answered what cannot be read: \(error)")
             }
             switch read(answer) {

@@ -1,4 +1,5 @@
 import Catalog
+import PeerTransport
 import Primitives
 import Wire
 
@@ -107,6 +108,25 @@ package enum ProposeAnswer: WireMessage {
         case 2: self = .refused(try GroupRefusal(from: &reader))
         default: throw .invalid(field: "answer", offset: reader.offset - 1)
         }
+    }
+}
+
+extension PeerResponse {
+    /// A larger message travels as the body, where it does not hold up small ones.
+    private static let largestHeadBytes = 64 << 10
+
+    /// Carries a message whatever its size.
+    package init(fitting message: [UInt8]) {
+        if message.count <= Self.largestHeadBytes {
+            self.init(head: message)
+        } else {
+            self.init(body: [message])
+        }
+    }
+
+    /// What `init(fitting:)` was given.
+    package var fittedMessage: [UInt8] {
+        self.head.isEmpty ? Array(self.body.joined()) : self.head
     }
 }
 

@@ -1,0 +1,122 @@
+import Catalog
+import ClusterClient
+import Consensus
+import IORuntime
+import OrderedStorage
+import PeerTransport
+import Primitives
+import Telemetry
+import Wire
+
+/// One group on this node: its replica, its state, and who waits for what. Confined to the actor
+/// that made it.
+final class GroupDriver {
+    let group: GroupID
+    let state: GroupState
+    var replica: RaftReplica
+    /// What the log's rows say, as of the last write that was queued.
+    var standing: RaftLogTables.Standing
+
+    /// Proposals handed to the replica and not yet answered, by ticket.
+    var proposing: [UInt64: ProposedBatch] = [:]
+    /// Proposals that stand in the log, by index; decided when that index is applied.
+    var inLog: [LogIndex: (term: Term, batch: ProposedBatch)] = [:]
+    /// Reads that wait for their index to be given, by ticket.
+    var reading: [UInt64: ReadWaiter] = [:]
+    /// Reads that wait until this index is applied.
+    var readsAwaitingApply: [(index: LogIndex, waiter: ReadWaiter)] = []
+
+    /// Committed entries not yet handed to the pool.
+    var toApply: [Entry] = []
+    var isApplying = false
+    var applied: LogIndex
+    /// Bytes of batches written to the state since it was last made durable.
+    var unflushedBytes = 0
+    var isMaintaining = false
+    /// The last index that the state holds durably.
+    var durablyApplied: LogIndex
+    /// What the leader says every voter's log holds.
+    var heldByAll = LogIndex.zero
+
+    init(
+        group: GroupID, state: GroupState, replica: RaftReplica,
+        standing: RaftLogTables.Standing, applied: LogIndex
+    ) {
+        self.group = group
+        self.state = state
+        self.replica = replica
+        self.standing = standing
+        self.applied = applied
+        self.durablyApplied = applied
+    }
+
+    /// What all voters are known to hold, as far as this leader knows.
+    var heldByAllVoters: LogIndex {
+        let status = self.replica.status
+        guard status.role == .leader else { return .zero }
+        return status.peers.map(\.match).min() ?? status.persisted
+    }
+}
+
+/// The state machine of one group on its store; what the pool needs to apply and to answer.
+package struct GroupState: Sendable {
+    package let group: GroupID
+    package let store: any OrderedStore
+    let catalog: Catalog
+}
+
+/// Commands that share one entry, and who waits for which of them.
+struct ProposedBatch {
+    struct Waiter {
+        let ticket: UInt64
+        let commandCount: Int
+        let answer: UnsafeContinuation<ProposeAnswer, Never>
+    }
+    var waiters: [Waiter]
+}
+
+struct ReadWaiter {
+    let ticket: UInt64
+    let answer: UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>
+}
+
+extension GroupRefusal: Error {}
+
+/// The outcome of applying a run of entries, from the pool.
+struct AppliedRun: Sendable {
+    struct Outcome: Sendable {
+        let index: LogIndex
+        let term: Term
+        let results: [CommandResult]
+    }
+    var outcomes: [Outcome] = []
+    var through: LogIndex
+    var batchBytes = 0
+    var fault: StoreFault?
+}
+
+extension GroupState {
+    /// Applies committed entries in order, each with its effects and its index in one batch, to a
+    /// store without a log of its own: after a crash the Raft log is replayed from the last index
+    /// that survived. Blocking.
+    func apply(_ entries: [Entry], after applied: LogIndex) -> AppliedRun {
+        var run = AppliedRun(through: applied)
+        for entry in entries {
+            invariant(entry.index == run.through.next, "entries are applied without a gap")
+            do throws(StoreFault) {
+                let result = try self.catalog.apply(
+                    payload: entry.payload, at: entry.index, term: entry.term,
+                    reading: self.store)
+                try self.store.write(result.batch, .unlogged)
+                run.batchBytes += result.batch.sizeBytes
+                run.outcomes.append(
+                    .init(index: entry.index, term: entry.term, results: result.results))
+            } catch {
+                run.fault = error
+                return run
+            }
+            run.through = entry.index
+        }
+        return run
+    }
+}

@@ -1,0 +1,184 @@
+import Catalog
+import ClusterClient
+import Consensus
+import IORuntime
+import OrderedStorage
+import PeerTransport
+import Primitives
+import Telemetry
+import Wire
+
+/// What a meta node answers to other nodes, and to its own.
+extension MetaNode {
+    /// Why a call was refused; raw values are for ever.
+    package enum CallRefusal {
+        package static let malformed: UInt16 = 0x0101
+        package static let unknownKind: UInt16 = 0x0102
+        package static let state: UInt16 = 0x0103
+    }
+
+    package nonisolated func answer(_ request: PeerRequest, from peer: NodeID) async -> PeerAnswer {
+        do throws(FormatFault) {
+            switch request.kind {
+            case MetaCallKind.propose:
+                let answer = await self.propose(try ProposeRequest(decoding: request.head))
+                return .response(PeerResponse(head: answer.encoded))
+            case MetaCallKind.query:
+                return await self.answer(try QueryRequest(decoding: request.head))
+            default:
+                return try await self.answerSecret(request)
+            }
+        } catch {
+            return .refused(
+                code: CallRefusal.malformed, message: "call of kind \(request.kind): \(error)")
+        }
+    }
+
+    /// Takes Raft's messages of another node, as they came from its connection.
+    package nonisolated func receive(_ message: [UInt8], kind: UInt16, from peer: NodeID) {
+        guard kind == RaftEnvelope.messagesKind || kind == RaftEnvelope.heartbeatsKind else {
+            return
+        }
+        do throws(FormatFault) {
+            let envelope = try RaftEnvelope(decoding: message)
+            // A node speaks for itself alone.
+            guard envelope.items.allSatisfy({ $0.message.from == peer }) else { return }
+            self.post(.envelope(envelope))
+        } catch {
+            self.logger.warning(
+                "a message cannot be read", ["from": "\(peer)", "reason": "\(error)"])
+        }
+    }
+
+    /// The connection to a node broke, or its process is gone.
+    package nonisolated func peerChanged(_ event: PeerEvent) {
+        switch event {
+        case .up: break
+        case .lost(let node): self.post(.lost(node))
+        case .gone(let node): self.post(.gone(node))
+        }
+    }
+
+    // MARK: Commands
+
+    package nonisolated func propose(_ request: ProposeRequest) async -> ProposeAnswer {
+        let ticket = self.makeTicket()
+        return await withUnsafeContinuation { answer in
+            self.post(.propose(request.group, request.commands, ticket: ticket, answer))
+        }
+    }
+
+    // MARK: Queries
+
+    private nonisolated func answer(_ request: QueryRequest) async -> PeerAnswer {
+        switch await self.query(request) {
+        case .success(let answer):
+            let toSend: QueryAnswer =
+                switch answer {
+                case .answer(let found, let applied):
+                    .answer(found.withoutSecrets, applied: applied)
+                case .refused: answer
+                }
+            return .response(PeerResponse(fitting: toSend.encoded))
+        case .failure(let fault):
+            return .refused(code: CallRefusal.state, message: "the state cannot be read: \(fault)")
+        }
+    }
+
+    /// Answers a query, with what is sealed under the master key still in it.
+    nonisolated func query(_ request: QueryRequest) async -> Result<QueryAnswer, StoreFault> {
+        guard let state = self.states[request.group] else {
+            return .success(.refused(.noSuchGroup))
+        }
+        self.counters.queries.add()
+        var applied = LogIndex.zero
+        switch request.freshness {
+        case .linearizable:
+            switch await self.readIndex(of: request.group) {
+            case .success(let index): applied = index
+            case .failure(let refusal): return .success(.refused(refusal))
+            }
+        case .local: break
+        }
+        if let answer = state.answerFromCache(request.query) {
+            self.counters.queriesFromCache.add()
+            return .success(.answer(answer, applied: applied))
+        }
+        let reached = applied
+        return await self.environment.blocking(.disk) {
+            do throws(StoreFault) {
+                return .success(.answer(try state.answer(request.query), applied: reached))
+            } catch { return .failure(error) }
+        }
+    }
+
+    /// Waits until this replica shows every write acknowledged before the call; says the index it
+    /// has applied then. Only the leader can tell.
+    nonisolated func readIndex(of group: GroupID) async -> Result<LogIndex, GroupRefusal> {
+        let ticket = self.makeTicket()
+        self.counters.readIndexes.add()
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { answer in
+                self.post(.read(group, ticket: ticket, answer))
+            }
+        } onCancel: {
+            self.post(.giveUp(group, ticket: ticket))
+        }
+    }
+}
+
+extension GroupState {
+    /// Answers from one view of the state. Blocking.
+    func answer(_ query: CatalogQuery) throws(StoreFault) -> CatalogAnswer {
+        try CatalogView(self.store.snapshot()).answer(query)
+    }
+
+    /// Answers without any chance of blocking; nil when the disk would have to be asked, or the
+    /// query walks over rows.
+    func answerFromCache(_ query: CatalogQuery) -> CatalogAnswer? {
+        switch query {
+        case .buckets, .objects, .nodes, .linkKeys: return nil
+        case .object, .manifest, .bucket, .accessKey, .slot, .session, .applied, .cluster,
+            .layout, .groupTable, .incarnation:
+            break
+        }
+        let reader = CachedReader(store: self.store)
+        do throws(StoreFault) {
+            let answer = try CatalogView(reader).answer(query)
+            return reader.hasMissed ? nil : answer
+        } catch {
+            return nil
+        }
+    }
+}
+
+/// Reads what can be had without blocking, and remembers whether something could not. Lives for one
+/// query on one thread.
+final class CachedReader: OrderedReader, @unchecked Sendable {
+    // Unchecked because `hasMissed` changes: one query makes the reader, uses it without suspending
+    // and drops it.
+    private let store: any OrderedStore
+    private(set) var hasMissed = false
+
+    init(store: any OrderedStore) { self.store = store }
+
+    func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
+        switch self.store.getIfCached(family, key) {
+        case .found(let value): return value
+        case .absent: return nil
+        case .unknown:
+            self.hasMissed = true
+            return nil
+        }
+    }
+
+    func scan(_ family: Family, _ range: KeyRange) -> any OrderedCursor {
+        self.hasMissed = true
+        return EmptyCursor()
+    }
+
+    private final class EmptyCursor: OrderedCursor {
+        func next() throws(StoreFault) -> KeyValue? { nil }
+        func seek(_ key: [UInt8]) {}
+    }
+}

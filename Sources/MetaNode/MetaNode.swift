@@ -1,0 +1,476 @@
+import Catalog
+import ClusterClient
+import Consensus
+import IORuntime
+import OrderedStorage
+import PeerTransport
+import Primitives
+import Synchronization
+import Telemetry
+import Wire
+
+/// The meta role of a node: its replicas of the Raft groups, driven together.
+///
+/// Everything that can happen is put into one inbox, and a *turn* takes all of it: the replicas are
+/// stepped, and what they want done over all groups is carried out together in the order that
+/// `Effects` states: heartbeats, messages, one synced write, and what the pool is to apply. A write
+/// that is on its way gathers the next one behind it. Between deciding and doing nothing awaits.
+package actor MetaNode {
+    package nonisolated let loop: any EventLoop
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        self.loop.asUnownedSerialExecutor()
+    }
+
+    package nonisolated let node: NodeID
+    nonisolated let environment: any Environment
+    nonisolated let peers: any Peers
+    nonisolated let settings: MetaSettings
+    nonisolated let tables: RaftLogTables
+    nonisolated let secrets: MetaSecrets
+    package nonisolated let counters = MetaCounters()
+    nonisolated let logger: Logger
+    private nonisolated let inbox = Mutex(Inbox())
+    /// The groups of this node for who asks without waiting for a turn.
+    package nonisolated let states: [GroupID: GroupState]
+
+    private var groups: [GroupID: GroupDriver]
+    private let groupOrder: [GroupID]
+
+    /// Writes that wait for the one on its way.
+    private var writes: [(group: GroupID, write: LogWrite)] = []
+    private var isWriting = false
+    /// Rows of the log that end with the next synced write.
+    private var truncations: [(group: GroupID, through: LogAnchor)] = []
+    /// What this turn sends, by node.
+    private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
+    private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
+    private var nextTicket: UInt64 = 1
+    private var isStopped = false
+
+    // MARK: The inbox
+
+    enum Work: Sendable {
+        case tick
+        case envelope(RaftEnvelope)
+        case propose(GroupID, [[UInt8]], ticket: UInt64, UnsafeContinuation<ProposeAnswer, Never>)
+        case read(
+            GroupID, ticket: UInt64, UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>)
+        case giveUp(GroupID, ticket: UInt64)
+        case written([(group: GroupID, token: WriteToken, messages: [Outgoing])])
+        case applied(GroupID, AppliedRun)
+        case loaded(GroupID, LoadedEntries)
+        case maintained(GroupID, durable: LogIndex, truncate: LogAnchor?)
+        case lost(NodeID)
+        case gone(NodeID)
+        case transfer(GroupID, to: NodeID)
+    }
+
+    private struct Inbox: Sendable {
+        var work: [Work] = []
+        var isTurnPlanned = false
+        var nextTicket: UInt64 = 1
+    }
+
+    /// Puts work into the inbox, and plans a turn when none is planned.
+    nonisolated func post(_ work: Work) {
+        let mustPlan = self.inbox.withLock { inbox in
+            inbox.work.append(work)
+            defer { inbox.isTurnPlanned = true }
+            return !inbox.isTurnPlanned
+        }
+        if mustPlan { self.loop.spawn { await self.turn() } }
+    }
+
+    nonisolated func makeTicket() -> UInt64 {
+        self.inbox.withLock { inbox in
+            defer { inbox.nextTicket += 1 }
+            return inbox.nextTicket
+        }
+    }
+
+    // MARK: Starting
+
+    init(
+        _ opened: OpenedMeta, _ settings: MetaSettings, _ environment: any Environment,
+        _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets, _ logger: Logger
+    ) {
+        self.environment = environment
+        self.loop = loop
+        self.peers = peers
+        self.settings = settings
+        self.node = settings.node
+        self.tables = opened.tables
+        self.secrets = secrets
+        self.logger = logger
+        self.groupOrder = opened.groups.map(\.state.group).sorted()
+        self.states = Dictionary(
+            uniqueKeysWithValues: opened.groups.map { ($0.state.group, $0.state) })
+        var groups: [GroupID: GroupDriver] = [:]
+        for group in opened.groups {
+            let configuration = settings.raftConfiguration(
+                of: group.state.group, randomness: environment.randomBytes(8))
+            groups[group.state.group] = GroupDriver(
+                group: group.state.group, state: group.state,
+                replica: RaftReplica(
+                    configuration: configuration, hardState: group.standing.hardState,
+                    log: group.log,
+                    applied: group.applied),
+                standing: group.standing, applied: group.applied)
+        }
+        self.groups = groups
+    }
+
+    /// Begins to tick. The replicas begin as followers.
+    package nonisolated func start() {
+        let period = self.settings.tickPeriod
+        self.loop.spawn {
+            while await self.isRunning {
+                self.post(.tick)
+                do { try await self.loop.sleep(for: period) } catch { return }
+            }
+        }
+    }
+
+    private var isRunning: Bool { !self.isStopped }
+
+    /// Hands leaderships over to other voters, as far as they can be, and stops ticking.
+    package func drain() {
+        for group in self.groupOrder {
+            guard let driver = self.groups[group], driver.replica.status.role == .leader else {
+                continue
+            }
+            let best = driver.replica.status.peers.filter(\.isRecentlyActive)
+                .max { ($0.match, $1.node) < ($1.match, $0.node) }
+            if let best { self.post(.transfer(group, to: best.node)) }
+        }
+    }
+
+    package func stop() { self.isStopped = true }
+
+    // MARK: A turn
+
+    private func turn() {
+        let work = self.inbox.withLock { inbox in
+            inbox.isTurnPlanned = false
+            defer { inbox.work = [] }
+            return inbox.work
+        }
+        guard !self.isStopped else { return }
+        var proposals: [GroupID: [Proposal]] = [:]
+        for item in work { self.take(item, &proposals) }
+        for group in self.groupOrder {
+            guard let driver = self.groups[group] else { continue }
+            if let batch = proposals[group] { self.propose(batch, in: group) }
+            self.carryOut(driver.replica.drain(), driver)
+        }
+        self.sendAll()
+        self.writeIfIdle()
+        for group in self.groupOrder { self.applyIfIdle(group) }
+    }
+
+    struct Proposal {
+        /// Each one a `CatalogCommand`, encoded.
+        let commands: [[UInt8]]
+        let ticket: UInt64
+        let answer: UnsafeContinuation<ProposeAnswer, Never>
+        var sizeBytes: Int { self.commands.reduce(0) { $0 + $1.count } }
+    }
+
+    private func take(_ work: Work, _ proposals: inout [GroupID: [Proposal]]) {
+        switch work {
+        case .tick:
+            for group in self.groupOrder {
+                self.step(group, .tick)
+                self.maintainIfDue(group)
+            }
+        case .envelope(let envelope):
+            for item in envelope.items {
+                guard let driver = self.groups[item.group] else { continue }
+                if item.heldByAll > driver.heldByAll { driver.heldByAll = item.heldByAll }
+                self.step(item.group, .message(item.message))
+            }
+        case .propose(let group, let commands, let ticket, let answer):
+            guard self.groups[group] != nil else {
+                answer.resume(returning: .refused(.noSuchGroup))
+                return
+            }
+            proposals[group, default: []].append(
+                Proposal(commands: commands, ticket: ticket, answer: answer))
+        case .read(let group, let ticket, let answer):
+            guard let driver = self.groups[group] else {
+                answer.resume(returning: .failure(.noSuchGroup))
+                return
+            }
+            driver.reading[ticket] = ReadWaiter(ticket: ticket, answer: answer)
+            self.step(group, .readIndex(ticket: ticket))
+        case .giveUp(let group, let ticket):
+            self.groups[group]?.giveUp(ticket)
+        case .written(let done):
+            self.isWriting = false
+            for (group, token, messages) in done {
+                self.queue(messages, in: group)
+                self.step(group, .persisted(token))
+            }
+        case .applied(let group, let run):
+            self.finishApplying(run, in: group)
+        case .loaded(let group, let entries):
+            self.step(group, .loaded(entries))
+        case .maintained(let group, let durable, let truncate):
+            self.finishMaintaining(group, durable, truncate)
+        case .lost(let node):
+            for group in self.groupOrder { self.step(group, .unreachable(node)) }
+        case .gone(let node):
+            for group in self.groupOrder { self.step(group, .forgetLeader(node)) }
+        case .transfer(let group, let node):
+            self.step(group, .transferLeadership(to: node))
+        }
+    }
+
+    private func step(_ group: GroupID, _ input: RaftInput) {
+        self.groups[group]?.replica.step(input)
+    }
+
+    /// In the order that `Effects` states; what is queued here leaves at the end of the turn in the
+    /// same order.
+    private func carryOut(_ effects: Effects, _ driver: GroupDriver) {
+        let group = driver.group
+        if !effects.heartbeats.isEmpty {
+            let heldByAll = driver.heldByAllVoters
+            if heldByAll > driver.heldByAll { driver.heldByAll = heldByAll }
+            for outgoing in effects.heartbeats {
+                self.heartbeats[outgoing.to, default: []].append(
+                    .init(group: group, message: outgoing.message, heldByAll: heldByAll))
+            }
+        }
+        self.queue(effects.messages, in: group)
+        if let write = effects.write { self.writes.append((group, write)) }
+        for load in effects.loads { self.load(load, driver) }
+        driver.toApply.append(contentsOf: effects.apply)
+        for answer in effects.proposals { driver.take(answer) }
+        for answer in effects.reads { driver.take(answer) }
+        if let change = effects.roleChange { self.roleChanged(change, driver) }
+        for fault in effects.faults {
+            let reason = "group \(group): \(fault)"
+            self.loop.spawn { await self.endDamaged(reason) }
+        }
+    }
+
+    private func queue(_ outgoing: [Outgoing], in group: GroupID) {
+        for message in outgoing {
+            self.messages[message.to, default: []].append(
+                .init(group: group, message: message.message, heldByAll: .zero))
+        }
+    }
+
+    private func sendAll() {
+        for (kind, queued) in [
+            (RaftEnvelope.heartbeatsKind, self.heartbeats),
+            (RaftEnvelope.messagesKind, self.messages),
+        ] {
+            for node in queued.keys.sorted() {
+                for run in RaftEnvelope.runs(of: queued[node] ?? []) {
+                    self.peers.send(
+                        node, kind: kind, RaftEnvelope(items: run).encoded, lane: .control)
+                }
+            }
+        }
+        self.heartbeats.removeAll(keepingCapacity: true)
+        self.messages.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Proposals and reads
+
+    /// Hands the commands of a turn to the replica: as few entries as the bound allows.
+    private func propose(_ proposals: [Proposal], in group: GroupID) {
+        guard let driver = self.groups[group] else { return }
+        var rest = proposals[...]
+        while !rest.isEmpty {
+            var commands: [[UInt8]] = []
+            var batch = ProposedBatch(waiters: [])
+            var sizeBytes = 0
+            while let next = rest.first,
+                batch.waiters.isEmpty
+                    || (commands.count + next.commands.count <= self.settings.commandsPerEntry
+                        && sizeBytes + next.sizeBytes <= self.settings.entryBytes)
+            {
+                commands.append(contentsOf: next.commands)
+                sizeBytes += next.sizeBytes
+                batch.waiters.append(
+                    .init(
+                        ticket: next.ticket, commandCount: next.commands.count,
+                        answer: next.answer))
+                rest = rest.dropFirst()
+            }
+            let payload = CatalogEntry.payload(
+                timestamp: self.environment.wallClock, commands: commands)
+            let ticket = self.nextTicket
+            self.nextTicket += 1
+            driver.proposing[ticket] = batch
+            self.counters.commandsProposed.add(UInt64(commands.count))
+            self.counters.entriesProposed.add()
+            self.step(group, .propose(payloads: [payload], ticket: ticket))
+        }
+    }
+
+    // MARK: The log
+
+    /// One synced batch over all groups; what comes up meanwhile waits for the next one.
+    private func writeIfIdle() {
+        guard !self.isWriting, !(self.writes.isEmpty && self.truncations.isEmpty) else { return }
+        var batch = WriteBatch()
+        var done: [(group: GroupID, token: WriteToken, messages: [Outgoing])] = []
+        var taken = 0
+        for (group, write) in self.writes {
+            guard let driver = self.groups[group] else { continue }
+            if batch.sizeBytes >= self.settings.logBatchBytes { break }
+            taken += 1
+            if !write.isEmpty {
+                RaftLogTables.add(write, of: group, &driver.standing, to: &batch)
+            }
+            done.append((group, write.token, write.messages))
+        }
+        self.writes.removeFirst(taken)
+        for (group, anchor) in self.truncations {
+            guard let driver = self.groups[group] else { continue }
+            RaftLogTables.addTruncation(
+                through: anchor, of: group, &driver.standing, to: &batch)
+        }
+        self.truncations = []
+        self.isWriting = true
+        let finished = done
+        let synced = batch
+        let store = self.tables.store
+        if !synced.isEmpty { self.counters.logSyncs.add() }
+        self.loop.spawn {
+            guard !synced.isEmpty else { return self.post(.written(finished)) }
+            let fault = await self.environment.blocking(.log) { () -> StoreFault? in
+                do throws(StoreFault) {
+                    try store.write(synced, .synced)
+                    return nil
+                } catch { return error }
+            }
+            if let fault {
+                await self.environment.terminate(
+                    status: MetaSettings.logFailureStatus,
+                    reason: "the Raft log could not be written: \(fault); what the disk holds is "
+                        + "unknown: check the disk, then wipe this node and let it rejoin")
+            }
+            self.post(.written(finished))
+        }
+    }
+
+    private func load(_ request: LoadRequest, _ driver: GroupDriver) {
+        let tables = self.tables
+        let group = driver.group
+        let truncated = driver.standing.truncated
+        self.loop.spawn {
+            let entries = await self.environment.blocking(.disk) {
+                tables.load(request, of: group, truncated: truncated)
+            }
+            self.post(.loaded(group, entries))
+        }
+    }
+
+    // MARK: Applying
+
+    private func applyIfIdle(_ group: GroupID) {
+        guard let driver = self.groups[group], !driver.isApplying, !driver.toApply.isEmpty else {
+            return
+        }
+        let entries = driver.toApply
+        driver.toApply = []
+        driver.isApplying = true
+        let state = driver.state
+        let applied = driver.applied
+        self.loop.spawn {
+            let run = await self.environment.blocking(.disk) {
+                state.apply(entries, after: applied)
+            }
+            if let fault = run.fault {
+                await self.environment.terminate(
+                    status: MetaSettings.logFailureStatus,
+                    reason: "group \(group): the state could not be written: \(fault); "
+                        + "check the disk, then start the node again")
+            }
+            self.post(.applied(group, run))
+        }
+    }
+
+    private func finishApplying(_ run: AppliedRun, in group: GroupID) {
+        guard let driver = self.groups[group] else { return }
+        driver.isApplying = false
+        driver.applied = run.through
+        driver.unflushedBytes += run.batchBytes
+        self.counters.entriesApplied.add(UInt64(run.outcomes.count))
+        for outcome in run.outcomes { driver.decide(outcome) }
+        driver.answerReads()
+        self.step(group, .applied(through: run.through))
+    }
+
+    // MARK: Keeping the log short
+
+    private func maintainIfDue(_ group: GroupID) {
+        guard let driver = self.groups[group], !driver.isMaintaining,
+            driver.unflushedBytes >= self.settings.flushBytes
+        else { return }
+        driver.isMaintaining = true
+        driver.unflushedBytes = 0
+        let heldByAll = driver.heldByAll
+        let keep = self.settings.entriesKept
+        let state = driver.state
+        let tables = self.tables
+        self.loop.spawn {
+            let outcome = await self.environment.blocking(.disk) {
+                state.makeDurable(heldByAll: heldByAll, keeping: keep, tables)
+            }
+            switch outcome {
+            case .success(let (durable, anchor)):
+                self.post(.maintained(group, durable: durable, truncate: anchor))
+            case .failure(let fault):
+                await self.environment.terminate(
+                    status: MetaSettings.logFailureStatus,
+                    reason: "group \(group): the state could not be made durable: \(fault); "
+                        + "check the disk, then start the node again")
+            }
+        }
+    }
+
+    private func finishMaintaining(_ group: GroupID, _ durable: LogIndex, _ anchor: LogAnchor?) {
+        guard let driver = self.groups[group] else { return }
+        driver.isMaintaining = false
+        driver.durablyApplied = durable
+        guard let anchor, anchor.index > driver.standing.truncated.index else { return }
+        self.truncations.append((group, anchor))
+        self.counters.truncations.add()
+        self.step(group, .truncated(through: anchor))
+    }
+
+    // MARK: What happened
+
+    private func roleChanged(_ change: RoleChange, _ driver: GroupDriver) {
+        let group = driver.group
+        self.logger.info(
+            "role changed",
+            [
+                "group": "\(group)", "role": "\(change.role)", "term": "\(change.term)",
+                "leader": change.leader.map { "\($0)" } ?? "none",
+            ])
+        guard change.role == .leader else { return }
+        self.counters.electionsWon.add()
+        self.loop.spawn { await self.bootstrapIfNew(group) }
+    }
+
+    private func endDamaged(_ reason: String) async {
+        await self.environment.terminate(
+            status: MetaSettings.damagedStatus,
+            reason: "\(reason); this node's copy of the metadata is damaged: keep the others "
+                + "running, and replace this node")
+    }
+
+    /// How each group stands, in order, for `/status`.
+    package func groupStatuses() -> [(group: GroupID, status: RaftStatus)] {
+        self.groupOrder.compactMap { group in
+            self.groups[group].map { (group, $0.replica.status) }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Catalog
+import Consensus
+import IORuntime
+import OrderedStorage
+import PeerTransport
+import Primitives
+import Telemetry
+import Wire
+
+/// A meta node's stores, opened and proven. Made in the blocking pool.
+struct OpenedMeta: Sendable {
+    struct Group: Sendable {
+        let state: GroupState
+        let standing: RaftLogTables.Standing
+        let log: RestoredLog
+        let applied: LogIndex
+    }
+
+    let tables: RaftLogTables
+    let groups: [Group]
+}
+
+/// Why the meta role cannot start.
+package enum MetaFault: Error, Equatable, Sendable {
+    /// The log or the state is not what the disk had confirmed.
+    case damaged(String)
+    case store(String)
+}
+
+extension OpenedMeta {
+    /// Opens `raft/` and `state/<group>/`, and proves every log. Blocking.
+    init(_ settings: MetaSettings, stores: any StoreFactory) throws(MetaFault) {
+        self.tables = RaftLogTables(
+            store: try Self.open(settings.directory + "/raft", RaftLogTables.options, stores))
+        var groups: [Group] = []
+        for group in settings.groups.sorted() {
+            let options = StoreOptions(
+                families: CatalogFamilies.all, isLogged: false, cacheBytes: 16 << 20)
+            let store = try Self.open("\(settings.directory)/state/\(group)", options, stores)
+            let state = GroupState(group: group, store: store, catalog: Catalog(group: group))
+            do throws(RaftLogTables.Fault) {
+                let applied = try state.durablyApplied()
+                let (standing, log) = try self.tables.restore(group, applied: applied)
+                groups.append(Group(state: state, standing: standing, log: log, applied: applied))
+            } catch {
+                switch error {
+                case .store(let fault): throw .store("group \(group): \(fault)")
+                case .damaged(let group, let reason): throw .damaged("group \(group): \(reason)")
+                }
+            }
+        }
+        self.groups = groups
+    }
+
+    private static func open(
+        _ directory: String, _ options: StoreOptions, _ stores: any StoreFactory
+    ) throws(MetaFault) -> any OrderedStore {
+        do throws(StoreFault) { return try stores.open(directory, options) } catch {
+            switch error {
+            case .corrupt(let reason): throw .damaged("\(directory): \(reason)")
+            case .device(let reason), .full(let reason), .misuse(let reason):
+                throw .store("\(directory): \(reason)")
+            }
+        }
+    }
+}
+
+extension MetaNode {
+    /// Opens the meta role in its directory. Blocking work runs in the pool.
+    package static func open(
+        _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
+        stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets, logger: Logger
+    ) async throws(MetaFault) -> MetaNode {
+        let opened = try await environment.blocking(.disk) { () throws(MetaFault) -> OpenedMeta in
+            try OpenedMeta(settings, stores: stores)
+        }
+        return MetaNode(opened, settings, environment, loop, peers, secrets, logger)
+    }
+}
+
+extension GroupState {
+    /// The applied index that a crash now would leave. Blocking.
+    func durablyApplied() throws(RaftLogTables.Fault) -> LogIndex {
+        let row: [UInt8]?
+        do throws(StoreFault) {
+            row = try self.store.getDurable(CatalogFamilies.rows, CatalogKeys.applied)
+        } catch { throw .store(error) }
+        guard let row else { return .zero }
+        do throws(FormatFault) { return try AppliedPosition(decoding: row).index } catch {
+            throw .damaged(group: self.group, "the applied position cannot be read: \(error)")
+        }
+    }
+
+    /// Makes the state durable, and says through which entry the log may end: what the state holds
+    /// durably and every voter holds in its log, but for the entries that are kept for followers
+    /// that are a little behind. Blocking.
+    func makeDurable(
+        heldByAll: LogIndex, keeping keep: UInt64, _ tables: RaftLogTables
+    ) -> Result<(LogIndex, LogAnchor?), RaftLogTables.Fault> {
+        do throws(RaftLogTables.Fault) {
+            do throws(StoreFault) { try self.store.flush() } catch { throw .store(error) }
+            let durable = try self.durablyApplied()
+            let needless = min(durable, heldByAll).rawValue
+            guard needless > keep else { return .success((durable, nil)) }
+            let anchor = try tables.anchor(of: LogIndex(needless - keep), in: self.group)
+            return .success((durable, anchor))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

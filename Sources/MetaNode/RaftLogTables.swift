@@ -1,0 +1,276 @@
+import Consensus
+import IORuntime
+import OrderedStorage
+import PeerTransport
+import Primitives
+import Telemetry
+import Wire
+
+/// The logs of all groups of a node, as rows of one store (`raft/`), so that one synced batch
+/// serves every group.
+///
+/// | family | key                                   | value                                   |
+/// |--------|---------------------------------------|-----------------------------------------|
+/// | `log`  | group, index (both big-endian)        | version 1, entry                        |
+/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, synced floor, truncated anchor |
+/// | `node` | fixed names                           | see `NodeFacts`                         |
+///
+/// The *synced floor* is the last index of the synced batch before this one: a log that ends below
+/// it has lost a write that its disk had confirmed, and is *damaged* ("Protocol-Aware Recovery for
+/// Consensus-Based Storage", FAST 2018).
+package struct RaftLogTables: Sendable {
+    static let log = Family(index: 0, name: "log")
+    static let hard = Family(index: 1, name: "hard")
+    static let node = Family(index: 2, name: "node")
+    package static let options = StoreOptions(
+        families: [log, hard, node], isLogged: true, cacheBytes: 8 << 20)
+
+    let store: any OrderedStore
+
+    package init(store: any OrderedStore) { self.store = store }
+
+    /// What a group's rows say besides its entries.
+    struct Standing: Equatable, Sendable {
+        var hardState: HardState
+        var syncedFloor: LogIndex
+        var truncated: LogAnchor
+        /// The last entry; what the next floor will be.
+        var last: LogIndex
+
+        static let initial = Standing(
+            hardState: .initial, syncedFloor: .zero, truncated: .zero, last: .zero)
+    }
+
+    enum Fault: Error, Equatable {
+        case store(StoreFault)
+        /// The log is not what its disk had confirmed; what shows it.
+        case damaged(group: GroupID, String)
+    }
+
+    // MARK: Writing
+
+    /// Adds a replica's write to a batch that will be synced.
+    static func add(
+        _ write: LogWrite, of group: GroupID, _ standing: inout Standing, to batch: inout WriteBatch
+    ) {
+        let oldLast = standing.last
+        if let first = write.entries.first, let last = write.entries.last {
+            for entry in write.entries {
+                var writer = ByteWriter(capacity: entry.payload.count + 32)
+                writer.write(UInt8(1))
+                entry.encode(into: &writer)
+                batch.put(Self.log, Self.key(group, entry.index), writer.bytes)
+            }
+            // A conflicting suffix that was longer than what replaces it must not show again.
+            var stale = last.index.next
+            while stale <= oldLast {
+                batch.delete(Self.log, Self.key(group, stale))
+                stale = stale.next
+            }
+            standing.syncedFloor = min(oldLast, LogIndex(first.index.rawValue - 1))
+            standing.last = last.index
+        } else {
+            standing.syncedFloor = oldLast
+        }
+        if let hardState = write.hardState { standing.hardState = hardState }
+        Self.put(standing, of: group, to: &batch)
+    }
+
+    /// Adds the end of all entries through `anchor` to a batch.
+    static func addTruncation(
+        through anchor: LogAnchor, of group: GroupID, _ standing: inout Standing,
+        to batch: inout WriteBatch
+    ) {
+        let range = KeyRange(
+            start: Self.key(group, standing.truncated.index.next),
+            end: Self.key(group, anchor.index.next))
+        batch.delete(Self.log, in: range)
+        standing.truncated = anchor
+        Self.put(standing, of: group, to: &batch)
+    }
+
+    private static func put(
+        _ standing: Standing, of group: GroupID, to batch: inout WriteBatch
+    ) {
+        var writer = ByteWriter(capacity: 80)
+        writer.write(UInt8(1))
+        writer.write(standing.hardState.term.rawValue)
+        writer.writeOptional(standing.hardState.vote) { $0.write($1.rawValue) }
+        writer.write(standing.hardState.commit.rawValue)
+        writer.write(standing.syncedFloor.rawValue)
+        writer.write(standing.truncated.term.rawValue)
+        writer.write(standing.truncated.index.rawValue)
+        writer.write(standing.truncated.chain)
+        writer.write(CRC32C.of(writer.bytes))
+        batch.put(Self.hard, Self.key(group), writer.bytes)
+    }
+
+    // MARK: Reading
+
+    /// Reads and proves a group's log: contiguous, each entry's chain its own, the end at or above
+    /// the synced floor. Blocking.
+    ///
+    /// - Parameter applied: what the state machine holds durably; entries at or below it are proven
+    ///   and not returned.
+    func restore(
+        _ group: GroupID, applied: LogIndex
+    ) throws(Fault) -> (Standing, RestoredLog) {
+        guard var standing = try self.standing(of: group) else {
+            guard applied == .zero else {
+                throw .damaged(
+                    group: group, "the state holds index \(applied) but the log knows no term")
+            }
+            return (.initial, .empty)
+        }
+        guard applied >= standing.truncated.index else {
+            throw .damaged(
+                group: group,
+                "the log begins behind \(standing.truncated) but the state ends at \(applied)")
+        }
+        var before = standing.truncated
+        var entries: [Entry] = []
+        let cursor = self.store.scan(Self.log, KeyRange(prefix: Self.key(group)))
+        var previous = standing.truncated
+        while let entry = try self.next(cursor, group) {
+            if entry.index <= previous.index { continue }
+            guard entry.follows(previous) else {
+                throw .damaged(group: group, "entry \(entry.position) does not follow \(previous)")
+            }
+            previous = entry.anchor
+            if entry.index <= applied { before = entry.anchor } else { entries.append(entry) }
+        }
+        standing.last = previous.index
+        guard standing.last >= standing.syncedFloor, standing.last >= applied else {
+            throw .damaged(
+                group: group,
+                "the log ends at \(standing.last), below what its disk had confirmed "
+                    + "(floor \(standing.syncedFloor), applied \(applied))")
+        }
+        let log = RestoredLog(truncated: standing.truncated, before: before, entries: entries)
+        return (standing, log)
+    }
+
+    /// The entries a follower needs, with the anchor before them. Blocking.
+    func load(_ request: LoadRequest, of group: GroupID, truncated: LogAnchor) -> LoadedEntries {
+        func answer(_ outcome: LoadedEntries.Outcome) -> LoadedEntries {
+            LoadedEntries(peer: request.peer, from: request.from, outcome: outcome)
+        }
+        guard request.from > truncated.index else { return answer(.truncated) }
+        let anchorIndex = LogIndex(request.from.rawValue - 1)
+        let start = anchorIndex > truncated.index ? anchorIndex : request.from
+        let cursor = self.store.scan(
+            Self.log,
+            KeyRange(
+                start: Self.key(group, start),
+                end: KeyRange.successor(ofPrefix: Self.key(group))))
+        var previous = truncated
+        var entries: [Entry] = []
+        var sizeBytes = 0
+        do throws(Fault) {
+            while sizeBytes < request.limitBytes, let entry = try self.next(cursor, group) {
+                if entry.index < request.from {
+                    previous = entry.anchor
+                } else {
+                    sizeBytes += entry.sizeBytes
+                    entries.append(entry)
+                }
+            }
+        } catch {
+            return answer(.failed)
+        }
+        guard let first = entries.first else { return answer(.failed) }
+        guard first.index == request.from, previous.index == anchorIndex else {
+            return answer(.truncated)
+        }
+        return answer(.entries(previous: previous, entries))
+    }
+
+    /// The anchor of a stored entry. Blocking.
+    func anchor(of index: LogIndex, in group: GroupID) throws(Fault) -> LogAnchor? {
+        let value: [UInt8]?
+        do throws(StoreFault) {
+            value = try self.store.get(Self.log, Self.key(group, index))
+        } catch { throw .store(error) }
+        guard let value else { return nil }
+        do throws(FormatFault) { return try Self.entry(at: index, from: value).anchor } catch {
+            throw .damaged(group: group, "entry \(index) cannot be read: \(error)")
+        }
+    }
+
+    private func next(
+        _ cursor: any OrderedCursor, _ group: GroupID
+    ) throws(Fault) -> Entry? {
+        let pair: KeyValue?
+        do throws(StoreFault) { pair = try cursor.next() } catch { throw .store(error) }
+        guard let pair else { return nil }
+        do throws(FormatFault) {
+            var key = ByteReader(pair.key)
+            _ = try key.readRaw(4)
+            let index = LogIndex(try key.readBigEndian())
+            try key.finish()
+            return try Self.entry(at: index, from: pair.value)
+        } catch {
+            throw .damaged(group: group, "an entry cannot be read: \(error)")
+        }
+    }
+
+    private static func entry(
+        at index: LogIndex, from value: [UInt8]
+    ) throws(FormatFault) -> Entry {
+        var reader = ByteReader(value)
+        let version: UInt8 = try reader.read()
+        guard version == 1 else { throw .unknownVersion(Int(version)) }
+        let entry = try Entry(at: index, from: &reader)
+        try reader.finish()
+        return entry
+    }
+
+    private func standing(of group: GroupID) throws(Fault) -> Standing? {
+        let value: [UInt8]?
+        do throws(StoreFault) { value = try self.store.get(Self.hard, Self.key(group)) } catch {
+            throw .store(error)
+        }
+        guard let value else { return nil }
+        do throws(FormatFault) { return try Self.standing(from: value) } catch {
+            throw .damaged(group: group, "term and vote cannot be read: \(error)")
+        }
+    }
+
+    private static func standing(from value: [UInt8]) throws(FormatFault) -> Standing {
+        var reader = ByteReader(value)
+        let version: UInt8 = try reader.read()
+        guard version == 1 else { throw .unknownVersion(Int(version)) }
+        let term = Term(try reader.read())
+        let vote = try reader.readOptional { reader throws(FormatFault) in
+            NodeID(try reader.read())
+        }
+        let commit = LogIndex(try reader.read())
+        let floor = LogIndex(try reader.read())
+        let truncated = LogAnchor(
+            position: LogPosition(
+                term: Term(try reader.read()), index: LogIndex(try reader.read())),
+            chain: try reader.read())
+        let computed = CRC32C.of(value[..<reader.offset])
+        let recorded: UInt32 = try reader.read()
+        guard recorded == computed else {
+            throw .checksumMismatch(recorded: recorded, computed: computed)
+        }
+        try reader.finish()
+        return Standing(
+            hardState: HardState(term: term, vote: vote, commit: commit), syncedFloor: floor,
+            truncated: truncated, last: truncated.index)
+    }
+
+    private static func key(_ group: GroupID) -> [UInt8] {
+        var writer = ByteWriter(capacity: 4)
+        writer.writeBigEndian(group.rawValue)
+        return writer.bytes
+    }
+
+    private static func key(_ group: GroupID, _ index: LogIndex) -> [UInt8] {
+        var writer = ByteWriter(capacity: 12)
+        writer.writeBigEndian(group.rawValue)
+        writer.writeBigEndian(index.rawValue)
+        return writer.bytes
+    }
+}
