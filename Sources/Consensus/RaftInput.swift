@@ -28,7 +28,9 @@ package enum RaftInput: Sendable {
     /// Hand leadership over to this voter. Ignored unless leading; given up after an election
     /// timeout.
     case transferLeadership(to: NodeID)
-    /// Stand for election now.
+    /// Stand for election now, unless leading. At the start of a group its preferred voter may be
+    /// told so, and a group of one, to save the timeout; where others hear a leader, none of them
+    /// answers.
     case campaign
 }
 

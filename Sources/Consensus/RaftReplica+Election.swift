@@ -123,10 +123,7 @@ extension RaftReplica {
     // MARK: Asking
 
     mutating func campaignWhenAsked() {
-        switch self.role {
-        case .follower, .preCandidate, .candidate: self.askForPreVotes()
-        case .leader: break
-        }
+        if self.role != .leader { self.askForPreVotes() }
     }
 
     private mutating func askForPreVotes() {

@@ -1,7 +1,7 @@
 import Primitives
 
 /// What a replica goes on from once a snapshot is installed, when nothing else is left of it.
-package struct SnapshotRestart: Sendable {
+package struct SnapshotRestart: Hashable, Sendable {
     package let hardState: HardState
     package let log: RestoredLog
     package let applied: LogIndex

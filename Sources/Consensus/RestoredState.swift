@@ -20,7 +20,7 @@ package struct HardState: Hashable, Sendable {
 }
 
 /// The log as its storage has it at start.
-package struct RestoredLog: Sendable {
+package struct RestoredLog: Hashable, Sendable {
     /// The last entry that was truncated away; zero if none was.
     package let truncated: LogAnchor
     /// The entry before the first of `entries`: at or behind `truncated`, and not behind what is

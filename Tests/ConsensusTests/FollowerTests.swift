@@ -235,6 +235,25 @@ struct FollowerTests {
             ])
     }
 
+    @Test func `a snapshot is installed only where the log does not lead by itself`() {
+        let entries = Bench.entries([1, 1, 2])
+        let bench = Bench(term: 2, vote: 2, commit: 1, entryTerms: [1, 1, 2], applied: 1)
+        #expect(bench.replica.restart(installing: entries[0].anchor) == nil, "committed here")
+        #expect(bench.replica.restart(installing: entries[2].anchor) == nil, "in the log")
+
+        let later = Bench.entries([1, 1, 2, 2])[3].anchor
+        let same = bench.replica.restart(installing: later)
+        #expect(
+            same?.hardState == HardState(term: Term(2), vote: NodeID(2), commit: LogIndex(4)))
+        #expect(same?.log.entries == [])
+        #expect(same?.log.truncated == later)
+
+        let newer = Bench.entries([1, 3])[1].anchor
+        let other = bench.replica.restart(installing: newer)
+        #expect(other?.hardState == HardState(term: Term(3), vote: nil, commit: LogIndex(2)))
+        #expect(other?.applied == LogIndex(2))
+    }
+
     @Test func `strangers and echoes are not heard`() {
         var bench = Bench(term: 2)
         bench.receive(.newerTerm, from: 9, term: 50)
