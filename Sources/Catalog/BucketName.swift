@@ -5,14 +5,16 @@ internal import Wire
 /// without two dots in a row (Amazon S3, "Bucket naming rules").
 package struct BucketName: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let text: String
+    /// Whose owner holds the bucket and all that is in it.
+    package let slot: Slot
 
     /// Nil unless the rules hold.
     package init?(_ text: String) {
         guard Self.isValid(text.utf8) else { return nil }
         self.text = text
+        self.slot = Slot(hashing: text.utf8)
     }
 
-    package var slot: Slot { Slot(hashing: self.text.utf8) }
     package static func < (a: Self, b: Self) -> Bool { a.text < b.text }
     package var description: String { self.text }
 

@@ -11,7 +11,7 @@ extension EntryApplication {
         let bucket = Bucket(
             name: create.name, owner: create.owner, created: self.now,
             wrappedKey: create.wrappedKey)
-        self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name), bucket.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name), bucket.row)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
         self.invalidate(create.name, nil)
         return .bucketCreated
@@ -30,7 +30,7 @@ extension EntryApplication {
         if let present = try self.view.accessKey(key.id) {
             return present == key ? .accessKeyCreated : .accessKeyTaken
         }
-        self.put(CatalogFamilies.rows, CatalogKeys.accessKey(key.id), key.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.accessKey(key.id), key.row)
         return .accessKeyCreated
     }
 

@@ -34,7 +34,7 @@ extension EntryApplication {
             version: version, manifest: manifest, size: put.size, modified: self.now,
             entityTag: put.entityTag, sha256: put.sha256, checksums: put.checksums,
             attributes: put.attributes)
-        self.put(CatalogFamilies.heads, headKey, head.encoded)
+        self.put(CatalogFamilies.heads, headKey, head.row)
         self.invalidate(put.bucket, put.key)
         return .stored(version, at: self.now)
     }
@@ -59,7 +59,7 @@ extension EntryApplication {
         placedBy layout: LayoutVersion
     ) throws(StoreFault) {
         self.put(
-            CatalogFamilies.manifests, CatalogKeys.manifest(id, in: bucket), manifest.encoded)
+            CatalogFamilies.manifests, CatalogKeys.manifest(id, in: bucket), manifest.row)
         guard case .chunks(let chunks) = manifest else { return }
         for chunk in chunks { try self.retain(chunk, in: bucket.slot, placedBy: layout) }
     }
@@ -68,7 +68,7 @@ extension EntryApplication {
         let references = try self.view.references(to: id, in: bucket)
         self.put(
             CatalogFamilies.rows, CatalogKeys.manifestReferences(id, in: bucket),
-            Counter(references + 1).encoded)
+            Counter(references + 1).row)
     }
 
     private mutating func releaseManifest(
@@ -81,7 +81,7 @@ extension EntryApplication {
             self.delete(CatalogFamilies.rows, referencesKey)
             return
         case let references:
-            self.put(CatalogFamilies.rows, referencesKey, Counter(references - 1).encoded)
+            self.put(CatalogFamilies.rows, referencesKey, Counter(references - 1).row)
             return
         }
         guard let manifest = try self.view.manifest(id, in: bucket) else {
@@ -105,7 +105,7 @@ extension EntryApplication {
                 exceptions: chunk.exceptions)
         row.references += 1
         row.unreferenced = nil
-        self.put(CatalogFamilies.rows, key, row.encoded)
+        self.put(CatalogFamilies.rows, key, row.row)
     }
 
     private mutating func releaseChunk(
@@ -119,7 +119,7 @@ extension EntryApplication {
         if row.references == 0 {
             row.unreferenced = ChunkRow.Unreferenced(index: self.position.index, time: self.now)
         }
-        self.put(CatalogFamilies.rows, key, row.encoded)
+        self.put(CatalogFamilies.rows, key, row.row)
     }
 }
 

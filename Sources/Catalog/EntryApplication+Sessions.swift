@@ -47,7 +47,7 @@ extension EntryApplication {
     mutating func remember(_ result: CommandResult, of identity: CommandIdentity) {
         let key = CatalogKeys.result(of: identity.session, sequence: identity.sequence)
         let stored = StoredResult(sequence: identity.sequence, result: result)
-        self.put(CatalogFamilies.rows, key, stored.encoded)
+        self.put(CatalogFamilies.rows, key, stored.row)
     }
 
     mutating func openSession(_ id: SessionID) throws(StoreFault) -> CommandResult {
@@ -71,7 +71,7 @@ extension EntryApplication {
             guard let state = self.sessions[id], state.isChanged, let session = state.session else {
                 continue
             }
-            self.put(CatalogFamilies.rows, CatalogKeys.session(id), session.encoded)
+            self.put(CatalogFamilies.rows, CatalogKeys.session(id), session.row)
         }
     }
 
@@ -129,7 +129,7 @@ extension EntryApplication {
     private mutating func countSessions(adding change: Int64) throws(StoreFault) {
         let count = Int64(try self.view.sessionCount()) + change
         self.put(
-            CatalogFamilies.rows, CatalogKeys.sessionCount, Counter(UInt64(max(0, count))).encoded)
+            CatalogFamilies.rows, CatalogKeys.sessionCount, Counter(UInt64(max(0, count))).row)
     }
 }
 

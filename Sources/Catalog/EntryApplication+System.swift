@@ -9,14 +9,14 @@ extension EntryApplication {
         if let present = try self.view.cluster() { return .bootstrappedBefore(present.id) }
         let cluster = Cluster(
             id: bootstrap.cluster, created: self.now, firstAccessKey: bootstrap.firstAccessKey)
-        self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.encoded)
-        self.put(CatalogFamilies.rows, CatalogKeys.layout, bootstrap.layout.encoded)
-        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, bootstrap.groupTable.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.row)
+        self.put(CatalogFamilies.rows, CatalogKeys.layout, bootstrap.layout.row)
+        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, bootstrap.groupTable.row)
         self.put(
             CatalogFamilies.rows, CatalogKeys.linkKey(bootstrap.linkKey.id),
-            bootstrap.linkKey.encoded)
+            bootstrap.linkKey.row)
         for node in bootstrap.nodes {
-            self.put(CatalogFamilies.rows, CatalogKeys.node(node.id), node.encoded)
+            self.put(CatalogFamilies.rows, CatalogKeys.node(node.id), node.row)
         }
         self.setGreatestNode(bootstrap.nodes.map(\.id).max() ?? NodeID(0))
         return .bootstrapped
@@ -26,7 +26,7 @@ extension EntryApplication {
         if let present = try self.view.cluster(), present.firstAccessKey != nil {
             let cluster = Cluster(
                 id: present.id, created: present.created, firstAccessKey: nil)
-            self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.encoded)
+            self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.row)
         }
         return .bootstrapFinished
     }
@@ -36,14 +36,14 @@ extension EntryApplication {
             guard record.id > (try self.view.greatestNode()) else { return .nodeIdentityUsed }
             self.setGreatestNode(record.id)
         }
-        self.put(CatalogFamilies.rows, CatalogKeys.node(record.id), record.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.node(record.id), record.row)
         return .nodeRegistered
     }
 
     mutating func allocateIncarnation() throws(StoreFault) -> CommandResult {
         let incarnation = try self.view.greatestIncarnation() + 1
         self.put(
-            CatalogFamilies.rows, CatalogKeys.incarnation, Counter(incarnation).encoded)
+            CatalogFamilies.rows, CatalogKeys.incarnation, Counter(incarnation).row)
         return .incarnation(incarnation)
     }
 
@@ -54,7 +54,7 @@ extension EntryApplication {
         guard version == set.expected, set.layout.version > version else {
             return .layoutChanged(current: version)
         }
-        self.put(CatalogFamilies.rows, CatalogKeys.layout, set.layout.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.layout, set.layout.row)
         return .layoutSet(set.layout.version)
     }
 
@@ -65,7 +65,7 @@ extension EntryApplication {
         guard version == set.expected, set.table.version > version else {
             return .groupTableChanged(current: version)
         }
-        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, set.table.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, set.table.row)
         return .groupTableSet(version: set.table.version)
     }
 
@@ -75,7 +75,7 @@ extension EntryApplication {
             return present == key ? .linkKeyAdded : .linkKeyTaken
         }
         guard keys.count < CatalogLimits.linkKeys else { return .limitReached }
-        self.put(CatalogFamilies.rows, CatalogKeys.linkKey(key.id), key.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.linkKey(key.id), key.row)
         return .linkKeyAdded
     }
 
@@ -86,6 +86,6 @@ extension EntryApplication {
 
     private func setGreatestNode(_ id: NodeID) {
         self.put(
-            CatalogFamilies.rows, CatalogKeys.greatestNode, Counter(UInt64(id.rawValue)).encoded)
+            CatalogFamilies.rows, CatalogKeys.greatestNode, Counter(UInt64(id.rawValue)).row)
     }
 }

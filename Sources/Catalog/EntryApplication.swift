@@ -81,7 +81,7 @@ struct EntryApplication {
     /// Ends the entry: sessions in the order of their names, the applied position last.
     mutating func finish(results: [CommandResult]) -> Applied {
         self.writeSessions()
-        self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.row)
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
             position: self.position)
@@ -120,6 +120,6 @@ struct EntryApplication {
 
     mutating func setOwnership(of slot: Slot, _ ownership: SlotOwnership) {
         self.ownerships[slot] = ownership
-        self.put(CatalogFamilies.rows, CatalogKeys.slot(slot), ownership.encoded)
+        self.put(CatalogFamilies.rows, CatalogKeys.slot(slot), ownership.row)
     }
 }

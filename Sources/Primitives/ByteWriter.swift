@@ -1,42 +1,56 @@
 /// Writes the fields of a format one after the other, numbers little-endian.
+///
+/// What is generic here is inlinable, as in `ByteReader`.
 public struct ByteWriter: Sendable {
-    /// What was written so far.
-    public private(set) var bytes: [UInt8]
+    @usableFromInline var storage: [UInt8]
 
+    /// What was written so far.
+    @inlinable
+    public var bytes: [UInt8] { self.storage }
+
+    @inlinable
     public init(capacity: Int = 0) {
-        self.bytes = []
-        self.bytes.reserveCapacity(capacity)
+        self.storage = []
+        self.storage.reserveCapacity(capacity)
     }
 
-    public var count: Int { self.bytes.count }
+    @inlinable
+    public var count: Int { self.storage.count }
 
     /// A fixed-width number, least significant byte first.
+    @inlinable
     public mutating func write<Number: FixedWidthInteger>(_ number: Number) {
-        withUnsafeBytes(of: number.littleEndian) { self.bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: number.littleEndian) { self.storage.append(contentsOf: $0) }
     }
 
     /// A fixed-width number, most significant byte first: for keys, whose byte order is their order.
+    @inlinable
     public mutating func writeBigEndian<Number: FixedWidthInteger>(_ number: Number) {
-        withUnsafeBytes(of: number.bigEndian) { self.bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: number.bigEndian) { self.storage.append(contentsOf: $0) }
     }
 
-    public mutating func write(_ flag: Bool) { self.bytes.append(flag ? 1 : 0) }
+    @inlinable
+    public mutating func write(_ flag: Bool) { self.storage.append(flag ? 1 : 0) }
 
     /// Bytes without a length: only for fields whose size the format fixes, and for last fields.
+    @inlinable
     public mutating func writeRaw(_ raw: some Collection<UInt8>) {
-        self.bytes.append(contentsOf: raw)
+        self.storage.append(contentsOf: raw)
     }
 
     /// Bytes behind their count as a `UInt32`.
+    @inlinable
     public mutating func writeBytes(_ field: some Collection<UInt8>) {
         self.write(UInt32(field.count))
-        self.bytes.append(contentsOf: field)
+        self.storage.append(contentsOf: field)
     }
 
     /// UTF-8 behind its byte count as a `UInt32`.
+    @inlinable
     public mutating func writeString(_ text: String) { self.writeBytes(text.utf8) }
 
     /// A flag, and the value behind it when there is one.
+    @inlinable
     public mutating func writeOptional<Value>(
         _ value: Value?, _ write: (inout ByteWriter, Value) -> Void
     ) {
@@ -45,6 +59,7 @@ public struct ByteWriter: Sendable {
     }
 
     /// A `UInt32` count, and the elements behind it.
+    @inlinable
     public mutating func writeArray<Elements: Collection>(
         _ elements: Elements, _ write: (inout ByteWriter, Elements.Element) -> Void
     ) {
@@ -53,9 +68,10 @@ public struct ByteWriter: Sendable {
     }
 
     /// Overwrites a number written before, when its value is known only afterwards.
+    @inlinable
     public mutating func patch<Number: FixedWidthInteger>(_ number: Number, at offset: Int) {
         withUnsafeBytes(of: number.littleEndian) { field in
-            for (position, byte) in field.enumerated() { self.bytes[offset + position] = byte }
+            for (position, byte) in field.enumerated() { self.storage[offset + position] = byte }
         }
     }
 }
