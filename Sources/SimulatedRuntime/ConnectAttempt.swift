@@ -9,7 +9,7 @@ final class ConnectAttempt {
     private let address: SocketAddress
     private let loop: SimulatedLoop
     private let deadline: Instant
-    private var continuation: UnsafeContinuation<Result<SimulatedStream, StreamFault>, Never>?
+    private var continuation: UnsafeContinuation<Result<StreamEnd, StreamFault>, Never>?
     private var deadlineTicket: TimerQueue.Ticket?
     private var pause = Duration.seconds(1)
 
@@ -26,19 +26,21 @@ final class ConnectAttempt {
 
     private var simulator: Simulator { self.network.simulator }
 
-    func begin(_ continuation: UnsafeContinuation<Result<SimulatedStream, StreamFault>, Never>) {
+    func begin(_ continuation: UnsafeContinuation<Result<StreamEnd, StreamFault>, Never>) {
         self.continuation = continuation
         guard let target = self.network.machine(self.address.host, from: self.process.node) else {
             // EHOSTUNREACH
             return self.finish(.failure(.unreachable(self.address, errno: 113)))
         }
-        self.deadlineTicket = self.simulator.schedule(at: self.deadline, for: self.process) {
-            self.finish(.failure(.deadlineExceeded))
+        if self.deadline < Simulator.never {
+            self.deadlineTicket = self.simulator.schedule(at: self.deadline, for: self.process) {
+                self.finish(.failure(.deadlineExceeded))
+            }
         }
         self.send(to: target)
     }
 
-    private func finish(_ result: Result<SimulatedStream, StreamFault>) {
+    private func finish(_ result: Result<StreamEnd, StreamFault>) {
         if let deadlineTicket { self.simulator.cancel(deadlineTicket) }
         let continuation = self.continuation.take()
         continuation?.resume(returning: result)
@@ -76,7 +78,7 @@ final class ConnectAttempt {
     }
 
     /// The client has its answer; the server hears of that one packet later.
-    private func connected(to listener: SimulatedListener, _ path: NetworkPath) {
+    private func connected(to listener: ListeningSocket, _ path: NetworkPath) {
         let local = SocketAddress(
             host: self.process.node.host, port: self.network.nextEphemeralPort())
         let connection = SimulatedConnection(

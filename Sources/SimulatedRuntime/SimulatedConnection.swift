@@ -5,8 +5,8 @@ import Primitives
 final class SimulatedConnection {
     typealias End = (process: SimulatedEnvironment, loop: SimulatedLoop, address: SocketAddress)
 
-    let client: SimulatedStream
-    let server: SimulatedStream
+    let client: StreamEnd
+    let server: StreamEnd
     private let clientToServer: SimulatedPipe
     private let serverToClient: SimulatedPipe
 
@@ -15,15 +15,15 @@ final class SimulatedConnection {
             from: client.process.node.index, to: server.process.node.index)
         self.clientToServer = SimulatedPipe(network, path)
         self.serverToClient = SimulatedPipe(network, path.reversed)
-        self.client = SimulatedStream(
+        self.client = StreamEnd(
             network, client, remoteAddress: server.address, incoming: self.serverToClient,
             outgoing: self.clientToServer)
-        self.server = SimulatedStream(
+        self.server = StreamEnd(
             network, server, remoteAddress: client.address, incoming: self.clientToServer,
             outgoing: self.serverToClient)
     }
 
-    var ends: [SimulatedStream] { [self.client, self.server] }
+    var ends: [StreamEnd] { [self.client, self.server] }
 
     func joins(_ a: SimulatedNode, _ b: SimulatedNode) -> Bool {
         let (from, to) = (self.client.process.node, self.server.process.node)

@@ -80,16 +80,17 @@ package final class SimulatedEnvironment: Environment, @unchecked Sendable {
         let attempt = ConnectAttempt(
             self.simulator.network, from: self, to: address, on: self.own(loop),
             deadline: self.time(ofReading: deadline))
-        let result: Result<SimulatedStream, StreamFault> =
+        let result: Result<StreamEnd, StreamFault> =
             await withUnsafeContinuation { attempt.begin($0) }
-        return try result.get()
+        return SimulatedStream(try result.get())
     }
 
     package func listen(
         on address: SocketAddress, loop: any EventLoop
     ) throws(StreamFault) -> any Listener {
         self.simulator.confine()
-        return try self.simulator.network.listen(on: address, for: self, loop: self.own(loop))
+        return SimulatedListener(
+            try self.simulator.network.listen(on: address, for: self, loop: self.own(loop)))
     }
 
     package func log(_ line: String) {

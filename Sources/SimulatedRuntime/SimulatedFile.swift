@@ -23,11 +23,14 @@ package final class SimulatedFile: File, @unchecked Sendable {
         self.isReadOnly = isReadOnly
     }
 
+    deinit { self.close() }
+
     private func begin(
         _ operation: SimulatedDisk.Operation, _ call: String, changes: Bool = false
     ) throws(FileFault) {
+        invariant(!self.isClosed, "\(self.path) is used while open")
         // EBADF
-        if self.isClosed || (changes && self.isReadOnly) {
+        if changes && self.isReadOnly {
             throw .system(call: call, path: self.path, errno: 9)
         }
         try self.fileSystem.begin(operation, call, self.path)

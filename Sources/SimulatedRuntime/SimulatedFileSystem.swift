@@ -6,6 +6,7 @@ import Primitives
 /// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
 package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     unowned let simulator: Simulator
+    let disk: SimulatedDisk
     /// Which of the disk's processes this is the view of.
     let generation: Int
 
@@ -14,10 +15,10 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     init(_ simulator: Simulator, _ node: SimulatedNode) {
         self.simulator = simulator
         self.node = node
+        self.disk = node.disk
         self.generation = node.disk.processGeneration
     }
 
-    var disk: SimulatedDisk { self.node.disk }
     private var now: Timestamp { self.node.clock.wall(at: self.simulator.now) }
 
     /// What every call begins with; nothing may happen when the process is dead.

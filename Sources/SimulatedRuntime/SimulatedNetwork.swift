@@ -30,7 +30,7 @@ package final class SimulatedNetwork: @unchecked Sendable {
     private var cloggedUntil: [NetworkPath: Instant] = [:]
     private var busyUntil: [NetworkPath: Instant] = [:]
     private var machines: [String: SimulatedNode] = [:]
-    private var listeners: [ListeningPoint: [SimulatedListener]] = [:]
+    private var listeners: [ListeningPoint: [ListeningSocket]] = [:]
     /// In the order they were made.
     private var connections: [SimulatedConnection] = []
     private var pruneAtCount = 64
@@ -218,7 +218,7 @@ extension SimulatedNetwork {
 extension SimulatedNetwork {
     func listen(
         on address: SocketAddress, for process: SimulatedEnvironment, loop: SimulatedLoop
-    ) throws(StreamFault) -> SimulatedListener {
+    ) throws(StreamFault) -> ListeningSocket {
         let node = process.node
         let isOwn =
             ["0.0.0.0", "::", node.host].contains(address.host)
@@ -231,19 +231,19 @@ extension SimulatedNetwork {
                 point = ListeningPoint(machine: node.index, port: self.nextEphemeralPort())
             } while self.listeners[point] != nil
         }
-        let listener = SimulatedListener(
+        let listener = ListeningSocket(
             self, process, loop, SocketAddress(host: address.host, port: point.port))
         self.listeners[point, default: []].append(listener)
         return listener
     }
 
     /// A listener of the port, drawn where several loops share it; nil when nobody listens.
-    func listener(on node: SimulatedNode, port: UInt16) -> SimulatedListener? {
+    func listener(on node: SimulatedNode, port: UInt16) -> ListeningSocket? {
         let point = ListeningPoint(machine: node.index, port: port)
         return self.generator.pick(self.listeners[point] ?? [])
     }
 
-    func remove(_ listener: SimulatedListener) {
+    func remove(_ listener: ListeningSocket) {
         let point = ListeningPoint(
             machine: listener.process.node.index, port: listener.address.port)
         self.listeners[point]?.removeAll { $0 === listener }

@@ -1,242 +1,49 @@
 import IORuntime
 import Primitives
 
-/// One end of a TCP connection between simulated processes.
-///
-/// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
-package final class SimulatedStream: ByteStream, @unchecked Sendable {
-    /// What the kernel knows of this end.
-    private enum State: Equatable {
-        case open
-        /// The peer's reset arrived.
-        case reset
-        /// This side gave the stream up, or its process died.
-        case closed
-        /// The machine lost its power and forgot the connection.
-        case vanished
+/// A connection as a process holds it. One that nobody holds any more closes itself, as a real one
+/// does.
+final class SimulatedStream: ByteStream {
+    private let end: StreamEnd
+
+    init(_ end: StreamEnd) { self.end = end }
+
+    deinit { self.end.dropped() }
+
+    func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(StreamFault) -> Int? {
+        try self.end.readNow(into: buffer)
     }
 
-    package let remoteAddress: SocketAddress
-    let process: SimulatedEnvironment
-
-    private let ownLoop: SimulatedLoop
-    private unowned let network: SimulatedNetwork
-    private let incoming: SimulatedPipe
-    private let outgoing: SimulatedPipe
-    private var state = State.open
-    private var received = ReceivedBytes()
-    private var hasPeerEnded = false
-    private var hasFinishedWriting = false
-    private var reader: Waiter?
-    private var writer: Waiter?
-
-    private struct Waiter {
-        let continuation: UnsafeContinuation<StreamFault?, Never>
-        let ticket: TimerQueue.Ticket
+    func readable(by deadline: Instant) async throws(StreamFault) {
+        try await self.end.readable(by: deadline)
     }
 
-    init(
-        _ network: SimulatedNetwork, _ end: SimulatedConnection.End, remoteAddress: SocketAddress,
-        incoming: SimulatedPipe, outgoing: SimulatedPipe
-    ) {
-        self.network = network
-        self.process = end.process
-        self.ownLoop = end.loop
-        self.remoteAddress = remoteAddress
-        self.incoming = incoming
-        self.outgoing = outgoing
-        incoming.deliver = { [weak self] in self?.arrived($0) }
-        outgoing.roomMade = { [weak self] in self?.wakeWriter() }
+    func writeNow(_ buffers: [UnsafeRawBufferPointer]) throws(StreamFault) -> Int {
+        try self.end.writeNow(buffers)
     }
 
-    package var loop: any EventLoop { self.ownLoop }
-
-    package func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(StreamFault) -> Int? {
-        self.network.simulator.confine()
-        if self.state == .closed { throw .closed }
-        if !self.received.isEmpty, !buffer.isEmpty {
-            let wanted = min(buffer.count, self.received.count)
-            let count = self.network.transferSize(of: wanted)
-            self.received.move(count, into: buffer)
-            self.incoming.confirm(count)
-            return count
-        }
-        if self.state == .reset { throw .reset }
-        return self.hasPeerEnded ? 0 : nil
+    func writable(by deadline: Instant) async throws(StreamFault) {
+        try await self.end.writable(by: deadline)
     }
 
-    package func readable(by deadline: Instant) async throws(StreamFault) {
-        self.network.simulator.confine()
-        if self.state != .open || self.hasPeerEnded || !self.received.isEmpty { return }
-        let fault = await withUnsafeContinuation { continuation in
-            invariant(self.reader == nil, "one reader of a stream waits at a time")
-            self.reader = self.waiter(continuation, by: deadline) { self.wakeReader($0) }
-        }
-        if let fault { throw fault }
-    }
-
-    package func writeNow(_ buffers: [UnsafeRawBufferPointer]) throws(StreamFault) -> Int {
-        self.network.simulator.confine()
-        switch self.state {
-        case .open: break
-        case .reset: throw .reset
-        case .closed, .vanished: throw .closed
-        }
-        if self.hasFinishedWriting { throw .closed }
-        let offered = buffers.reduce(0) { $0 + $1.count }
-        let room = min(offered, self.outgoing.roomBytes)
-        guard room > 0 else { return 0 }
-        let count = self.network.transferSize(of: room)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for buffer in buffers where bytes.count < count {
-            bytes.append(contentsOf: buffer.prefix(count - bytes.count))
-        }
-        self.outgoing.send(.bytes(bytes))
-        return count
-    }
-
-    package func writable(by deadline: Instant) async throws(StreamFault) {
-        self.network.simulator.confine()
-        if self.state != .open || self.hasFinishedWriting || self.outgoing.roomBytes > 0 { return }
-        let fault = await withUnsafeContinuation { continuation in
-            invariant(self.writer == nil, "one writer of a stream waits at a time")
-            self.writer = self.waiter(continuation, by: deadline) { self.wakeWriter($0) }
-        }
-        if let fault { throw fault }
-    }
-
-    package func finishWriting() {
-        self.network.simulator.confine()
-        guard self.state == .open, !self.hasFinishedWriting else { return }
-        self.hasFinishedWriting = true
-        self.outgoing.send(.end)
-    }
-
-    /// As Linux closes a socket: bytes that nobody read make it a reset, otherwise what was written
-    /// still goes out, and an end behind it.
-    package func close() {
-        self.network.simulator.confine()
-        guard self.state != .closed else { return }
-        if self.state == .open {
-            if !self.received.isEmpty {
-                self.outgoing.sendReset()
-            } else if !self.hasFinishedWriting {
-                self.outgoing.send(.end)
-            }
-        }
-        self.enter(.closed)
-    }
+    func finishWriting() { self.end.finishWriting() }
+    func close() { self.end.close() }
+    var remoteAddress: SocketAddress { self.end.remoteAddress }
+    var loop: any EventLoop { self.end.loop }
 }
 
-extension SimulatedStream {
-    /// Whether the end holds nothing that anybody could still ask for.
-    var isGone: Bool { self.state != .open }
+/// A listening socket as a process holds it; closes itself as a stream does.
+final class SimulatedListener: Listener {
+    private let socket: ListeningSocket
 
-    /// Ends the connection with a reset.
-    func abort() {
-        guard self.state == .open else { return }
-        self.outgoing.sendReset()
-        self.enter(.closed)
+    init(_ socket: ListeningSocket) { self.socket = socket }
+
+    deinit { self.socket.dropped() }
+
+    func accept() async throws(StreamFault) -> any ByteStream {
+        SimulatedStream(try await self.socket.accept())
     }
 
-    /// The machine loses its power: what is under way from it is lost, and it forgets.
-    func vanish() {
-        self.outgoing.clear()
-        self.enter(.vanished)
-    }
-
-    /// A reset arrives, from the peer or from the network.
-    func resetArrived() {
-        guard self.state == .open else { return }
-        self.outgoing.clear()
-        self.enter(.reset)
-    }
-
-    private func enter(_ state: State) {
-        self.state = state
-        if state != .reset {
-            self.incoming.confirm(self.received.count)
-            self.received = ReceivedBytes()
-        }
-        let fault: StreamFault? = state == .closed ? .closed : nil
-        self.wakeReader(fault)
-        self.wakeWriter(fault)
-    }
-
-    private func arrived(_ segment: SimulatedPipe.Segment) {
-        self.network.simulator.trace.fold(UInt64(self.incoming.path.to) + 1)
-        switch (segment, self.state) {
-        case (.bytes(let bytes), .open):
-            self.network.simulator.trace.fold(UInt64(bytes.count))
-            self.received.append(bytes)
-            self.wakeReader()
-        case (.bytes(let bytes), .closed), (.bytes(let bytes), .vanished):
-            // Nobody has this connection any more: the kernel says so.
-            self.incoming.confirm(bytes.count)
-            self.outgoing.sendReset()
-        case (.bytes(let bytes), .reset):
-            self.incoming.confirm(bytes.count)
-        case (.end, .open):
-            self.hasPeerEnded = true
-            self.wakeReader()
-        case (.end, .vanished):
-            self.outgoing.sendReset()
-        case (.end, .closed), (.end, .reset):
-            break
-        case (.reset, _):
-            self.resetArrived()
-        }
-    }
-
-    private func waiter(
-        _ continuation: UnsafeContinuation<StreamFault?, Never>, by deadline: Instant,
-        _ wake: @escaping (StreamFault?) -> Void
-    ) -> Waiter {
-        let due = self.process.time(ofReading: deadline)
-        let ticket = self.network.simulator.schedule(at: due, for: self.process) {
-            wake(.deadlineExceeded)
-        }
-        return Waiter(continuation: continuation, ticket: ticket)
-    }
-
-    private func wakeReader(_ fault: StreamFault? = nil) {
-        guard let waiter = self.reader.take() else { return }
-        self.network.simulator.cancel(waiter.ticket)
-        waiter.continuation.resume(returning: fault)
-    }
-
-    private func wakeWriter(_ fault: StreamFault? = nil) {
-        guard let waiter = self.writer.take() else { return }
-        self.network.simulator.cancel(waiter.ticket)
-        waiter.continuation.resume(returning: fault)
-    }
-}
-
-/// Bytes that arrived and wait to be read, oldest first.
-private struct ReceivedBytes {
-    private var bytes: [UInt8] = []
-    private var head = 0
-
-    var count: Int { self.bytes.count - self.head }
-    var isEmpty: Bool { self.count == 0 }
-
-    mutating func append(_ more: [UInt8]) {
-        if self.isEmpty {
-            self.bytes = more
-            self.head = 0
-        } else {
-            self.bytes.append(contentsOf: more)
-        }
-    }
-
-    /// Moves the oldest `count` bytes out; what was read is given back when it is the larger half.
-    mutating func move(_ count: Int, into buffer: UnsafeMutableRawBufferPointer) {
-        buffer.copyBytes(from: self.bytes[self.head..<self.head + count])
-        self.head += count
-        if self.head > self.bytes.count / 2 {
-            self.bytes.removeFirst(self.head)
-            self.head = 0
-        }
-    }
+    var address: SocketAddress { self.socket.address }
+    func close() { self.socket.close() }
 }

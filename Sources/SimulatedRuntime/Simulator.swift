@@ -1,6 +1,7 @@
 internal import CSimulation
 import IORuntime
 import Primitives
+import Synchronization
 
 /// A world of machines in one thread: one run queue, one virtual time, one seed.
 ///
@@ -21,6 +22,9 @@ import Primitives
 package final class Simulator: @unchecked Sendable {
     package let seed: UInt64
     package let trace: SimulationTrace
+
+    /// A time that no run reaches; nothing is scheduled for it.
+    static let never = Instant(nanoseconds: .max)
 
     /// The time since the world began.
     package private(set) var now = Instant(nanoseconds: 0)
@@ -57,7 +61,8 @@ package final class Simulator: @unchecked Sendable {
     private var roots: [RootTask] = []
     private var unfinishedRootCount = 0
     private var failure: SimulationOutcome.Ending?
-    private var thread = holdfast_simulation_thread()
+    /// The thread that runs the simulation now; 0 between runs. Read from threads that escaped.
+    private let thread = Atomic<UInt>(0)
     private let foreign = ForeignJobs()
 
     private struct QueuedJob {
@@ -125,9 +130,13 @@ package final class Simulator: @unchecked Sendable {
         for span: Duration = .seconds(3600), steps: Int = 1_000_000_000,
         until condition: (() -> Bool)? = nil
     ) -> SimulationOutcome {
-        self.thread = holdfast_simulation_thread()
+        invariant(self.thread.load(ordering: .relaxed) == 0, "a run is not started inside another")
+        self.thread.store(holdfast_simulation_thread(), ordering: .relaxed)
         holdfast_simulation_enter()
-        defer { holdfast_simulation_leave() }
+        defer {
+            holdfast_simulation_leave()
+            self.thread.store(0, ordering: .relaxed)
+        }
         let deadline = self.now + span
         let (lastStep, isOver) = self.stepCount.addingReportingOverflow(steps)
         let ending = self.advance(until: condition, deadline, isOver ? .max : lastStep)
@@ -184,7 +193,7 @@ package final class Simulator: @unchecked Sendable {
         while let first = self.timers.first, first.owner?.isAlive == false {
             _ = self.timers.removeFirst()
         }
-        guard let due = self.timers.first?.due else { return .idle }
+        guard let due = self.timers.first?.due, due < Self.never else { return .idle }
         guard due <= deadline else {
             self.now = deadline
             return .timeLimit
@@ -216,12 +225,18 @@ package final class Simulator: @unchecked Sendable {
 // MARK: - What the parts of the world call
 
 extension Simulator {
-    /// Stops the process when the caller is not on the simulator's thread: it has escaped, and
-    /// whatever it does next is not repeatable.
+    /// Stops the process when a run goes on in another thread than the caller's: the caller has
+    /// escaped from it, and whatever it does next is not repeatable.
     func confine() {
         invariant(
-            holdfast_simulation_thread() == self.thread,
+            self.isConfined,
             "the simulated world was called from outside its thread: a task left its loop")
+    }
+
+    /// Whether the caller may touch the world. Between runs whoever holds it may.
+    var isConfined: Bool {
+        let thread = self.thread.load(ordering: .relaxed)
+        return thread == 0 || thread == holdfast_simulation_thread()
     }
 
     /// Counts a call that may block, when a loop makes it instead of `Environment.blocking`.
@@ -239,7 +254,7 @@ extension Simulator {
     }
 
     func enqueue(_ job: UnownedJob, on loop: SimulatedLoop) {
-        guard holdfast_simulation_thread() == self.thread else {
+        guard self.isConfined else {
             self.foreign.add()
             return
         }

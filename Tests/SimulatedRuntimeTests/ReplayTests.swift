@@ -41,13 +41,13 @@ struct ReplayTests {
 
     @Test func `a call from another thread ends the process`() async {
         await #expect(processExitsWith: .failure) {
-            let simulator = Simulator(seed: 1)
-            let environment = simulator.makeNode("a", host: "10.0.0.1").environment
-            await withCheckedContinuation { continuation in
+            World().run { environment in
+                let isDone = DispatchSemaphore(value: 0)
                 Thread.detachNewThread {
                     _ = environment.now
-                    continuation.resume()
+                    isDone.signal()
                 }
+                isDone.wait()
             }
         }
     }

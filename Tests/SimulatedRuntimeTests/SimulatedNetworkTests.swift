@@ -249,24 +249,29 @@ struct SimulatedNetworkTests {
         #expect(notes.lines == ["closed"])
     }
 
-    @Test func `connections that ended are forgotten`() {
+    @Test func `connections that ended are forgotten, and streams that nobody holds end`() {
         let world = World()
         let notes = Notes()
         let outcome = story(world, notes) { environment in
             for _ in 0..<20 {
+                // The echo ends its half and drops its stream; this side drops its own.
                 let stream = try await connect(environment)
                 stream.finishWriting()
                 _ = try await stream.readAll(by: environment.after(.seconds(5)))
-                stream.close()
             }
-            try? await environment.firstLoop.sleep(for: .seconds(5))
+            try await environment.firstLoop.sleep(for: .seconds(5))
         }
         #expect(outcome.ending == .finished)
         #expect(notes.lines.isEmpty)
-        // The echo ends its half and never closes: what it keeps is its own leak, not the network's.
-        #expect(world.simulator.network.connectionCount == 20)
-        world[1].crash()
-        #expect(world.simulator.run(for: .seconds(5)).ending == .finished)
+        #expect(world.simulator.network.connectionCount == 0)
+    }
+
+    @Test func `what is left of a world that was discarded holds nothing`() {
+        let world = World()
+        let notes = Notes()
+        _ = story(world, notes) { environment in _ = try await connect(environment) }
+        world.simulator.discard()
+        #expect(world.simulator.nodes.isEmpty)
         #expect(world.simulator.network.connectionCount == 0)
     }
 }

@@ -1,17 +1,17 @@
 import IORuntime
 import Primitives
 
-/// A listening socket of a simulated process.
+/// A listening socket of a simulated process, as the kernel of its machine keeps it.
 ///
 /// `@unchecked Sendable`: confined to the simulator's thread, see `Simulator`.
-package final class SimulatedListener: Listener, @unchecked Sendable {
-    package let address: SocketAddress
+final class ListeningSocket: @unchecked Sendable {
+    let address: SocketAddress
     let process: SimulatedEnvironment
     let loop: SimulatedLoop
 
     private unowned let network: SimulatedNetwork
-    private var waiting: [SimulatedStream] = []
-    private var acceptors: [UnsafeContinuation<SimulatedStream?, Never>] = []
+    private var waiting: [StreamEnd] = []
+    private var acceptors: [UnsafeContinuation<StreamEnd?, Never>] = []
     private var isClosed = false
 
     init(
@@ -24,7 +24,7 @@ package final class SimulatedListener: Listener, @unchecked Sendable {
         self.address = address
     }
 
-    package func accept() async throws(StreamFault) -> any ByteStream {
+    func accept() async throws(StreamFault) -> StreamEnd {
         self.network.simulator.confine()
         if self.isClosed { throw .closed }
         if !self.waiting.isEmpty { return self.waiting.removeFirst() }
@@ -33,7 +33,7 @@ package final class SimulatedListener: Listener, @unchecked Sendable {
         return stream
     }
 
-    package func close() {
+    func close() {
         self.network.simulator.confine()
         guard !self.isClosed else { return }
         self.isClosed = true
@@ -44,10 +44,15 @@ package final class SimulatedListener: Listener, @unchecked Sendable {
         self.acceptors = []
     }
 
+    /// Nobody holds the listener any more; as with a stream.
+    func dropped() {
+        if self.network.simulator.isConfined { self.close() }
+    }
+
     var hasRoom: Bool { self.waiting.count < SimulatedNetwork.backlogLimit }
 
     /// Hands a finished handshake to who accepts, or resets it when nobody will.
-    func arrived(_ stream: SimulatedStream) {
+    func arrived(_ stream: StreamEnd) {
         if self.isClosed || !self.process.isAlive {
             stream.abort()
         } else if self.acceptors.isEmpty {
