@@ -2,7 +2,7 @@ internal import COpenSSL
 internal import COpenSSLShim
 internal import Primitives
 
-/// An X.509 certificate. `@unchecked Sendable`: nobody changes it after it was signed or read, and
+/// An X.509 certificate. Unchecked, because nobody changes it after it was signed or read, and
 /// OpenSSL counts its references atomically.
 final class CertificateHandle: @unchecked Sendable {
     let pointer: OpaquePointer

@@ -81,7 +81,7 @@ package struct Digest<Algorithm: DigestAlgorithm>: Sendable {
     }
 }
 
-/// An OpenSSL context. `@unchecked Sendable`: `Digest` changes it only while it is the only one
+/// An OpenSSL context. Unchecked, because `Digest` changes it only while it is the only one
 /// who holds it, and a context is tied to no thread.
 private final class DigestState: @unchecked Sendable {
     private let context: OpaquePointer

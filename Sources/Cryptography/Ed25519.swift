@@ -95,7 +95,7 @@ package struct Ed25519PublicKey: Sendable, Equatable {
     }()
 }
 
-/// An OpenSSL key. `@unchecked Sendable`: nobody changes it after it was made, and OpenSSL counts
+/// An OpenSSL key. Unchecked, because nobody changes it after it was made, and OpenSSL counts
 /// its references atomically.
 final class KeyHandle: @unchecked Sendable {
     let pointer: OpaquePointer

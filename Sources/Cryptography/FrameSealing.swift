@@ -4,10 +4,10 @@ package import Primitives
 /// the rest.
 ///
 /// Format 1, for ever. Key: HKDF-SHA256 of the bucket's key, empty salt, info "holdfast chunk 1"
-/// and the chunk's incarnation and counter. Nonce: the frame's number (8 bytes), three zeros, and 1 for
-/// the last frame else 0, so that frames can be neither moved nor cut off. A sealed frame is the
-/// ciphertext and a 16-byte tag. Numbers are little-endian. A chunk's name is never used again, so
-/// no nonce meets its key twice, as long as a chunk is sealed once and retries send the same bytes.
+/// and the chunk's incarnation and counter. Nonce: the frame's number (8 bytes), three zeros, and 1
+/// for the last frame else 0, so that frames can be neither moved nor cut off. A sealed frame is
+/// the ciphertext and a 16-byte tag. Numbers are little-endian. A chunk's name is never used again,
+/// so no nonce meets its key twice, as long as a chunk is sealed once and retries send the same bytes.
 package struct FrameSealing: Sendable {
     /// Plaintext of every frame but the last, which has 1 to this many bytes (0 in an empty chunk).
     package static let frameSizeBytes = 65_536

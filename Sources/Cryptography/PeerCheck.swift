@@ -2,7 +2,8 @@ internal import COpenSSL
 internal import Primitives
 
 /// Judges the certificate of one connection's other end, in the middle of the handshake, so that
-/// who is refused is told so by an alert. `@unchecked Sendable`: used by its own connection only.
+/// who is refused is told so by an alert. Unchecked, because only its own
+/// connection uses it.
 final class PeerCheck: @unchecked Sendable {
     enum Expectation {
         /// Any node of the cluster, or just this one, and not revoked.

@@ -27,8 +27,8 @@ package enum ChannelRole: Equatable, Sendable {
 
 /// Makes channels secure: one value per set of certificates.
 package protocol ChannelSecurity: Sendable {
-    /// Shakes hands over a fresh stream. On a fault (`.insecure` with a reason, or the stream's own)
-    /// the stream is closed. The channel is used on the stream's loop, and closing it closes the
+    /// Shakes hands over a fresh stream. On a fault (`.insecure` with a reason, or the stream's
+    /// own) the stream is closed. The channel is used on the stream's loop, and closing it closes the
     /// stream.
     func secure(
         _ stream: any ByteStream, as role: ChannelRole, deadline: Instant

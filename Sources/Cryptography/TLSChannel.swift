@@ -1,8 +1,8 @@
 internal import IORuntime
 internal import Primitives
 
-/// A byte stream inside TLS 1.3. Belongs to the loop of the stream below, and is used from there
-/// only: hence `@unchecked Sendable`.
+/// A byte stream inside TLS 1.3. Unchecked, because it belongs to the loop of the stream below, and
+/// is used from there only.
 ///
 /// `writeNow` takes plaintext while the ciphertext buffer has room. What the stream below does not
 /// take at once a task on the loop sends on, so that a caller who goes over to reading leaves
@@ -44,14 +44,22 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
 
     func shakeHands(by deadline: Instant) async throws(StreamFault) {
         while true {
-            let outcome = self.connection.shakeHands()
-            // An alert leaves too, else the other end would never learn the reason.
-            try await self.sendAll(by: deadline)
-            switch outcome {
-            case .bytes: return
-            case .needsInput: try await self.receive(by: deadline)
-            case .ended: throw .endedEarly
-            case .failed(let fault): throw fault
+            switch self.connection.shakeHands() {
+            case .bytes:
+                try await self.sendAll(by: deadline)
+                return
+            case .needsInput:
+                try await self.sendAll(by: deadline)
+                try await self.receive(by: deadline)
+            case .ended:
+                throw .endedEarly
+            case .failed(let fault):
+                // The alert tells the other end the reason, if it still listens; whether it does
+                // must not hide the reason from us.
+                do throws(StreamFault) { try await self.sendAll(by: deadline) } catch {
+                    throw fault
+                }
+                throw fault
             }
         }
     }
@@ -83,7 +91,7 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
                 total += count
             case .needsInput:
                 self.mayHaveMore = false
-                try self.sendAnswers()
+                self.sendAnswers()
                 if total > 0 { return total }
                 guard try self.takeInput() else { return nil }
             case .ended:
@@ -120,8 +128,10 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
     }
 
     /// Sends what reading has made OpenSSL say, if anything.
-    private func sendAnswers() throws(StreamFault) {
-        if !self.isDraining, !self.connection.output.isEmpty { try self.flush() }
+    private func sendAnswers() {
+        guard !self.isDraining, !self.connection.output.isEmpty else { return }
+        // What was read stays good when nothing can be sent any more; the next writer hears of it.
+        do throws(StreamFault) { try self.flush() } catch { self.writeFault = error }
     }
 
     func readable(by deadline: Instant) async throws(StreamFault) {

@@ -106,8 +106,8 @@ package struct TLSChannelSecurity: ChannelSecurity {
     }
 }
 
-/// What all connections of one kind share. `@unchecked Sendable`: not changed after it was made,
-/// and OpenSSL counts its references atomically.
+/// What all connections of one kind share. Unchecked, because nobody changes it after it was
+/// made, and OpenSSL counts its references atomically.
 final class TLSContext: @unchecked Sendable {
     enum Side {
         case server(asksClient: Bool)

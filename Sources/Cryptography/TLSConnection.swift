@@ -4,7 +4,8 @@ internal import IORuntime
 internal import Primitives
 
 /// One connection's state in OpenSSL, between plaintext and two buffers of ciphertext. Never waits
-/// and never touches a socket. `@unchecked Sendable`: belongs to one channel, on one loop.
+/// and never touches a socket. Unchecked, because one channel, on one
+/// loop, owns it.
 ///
 /// The thread's error queue is emptied before each call and read right after it, so that nothing
 /// leaks from one connection into another.

@@ -108,8 +108,8 @@ package struct Link: Equatable, Sendable {
 
     static func message(of policy: LinkPolicy) -> [UInt8] { Self.domain + policy.encoded() }
 
-    /// Whether S, the second half, is below the group's order L (RFC 8032 §5.1.7): otherwise who has
-    /// one signature can make a second.
+    /// Whether S, the second half, is below the group's order L (RFC 8032 §5.1.7): else who has one
+    /// signature can make a second.
     private static func hasCanonicalScalar(_ signature: [UInt8]) -> Bool {
         guard signature.count == 64 else { return false }
         return signature[32...].reversed().lexicographicallyPrecedes(Self.order)
