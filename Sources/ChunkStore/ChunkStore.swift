@@ -30,6 +30,7 @@ package actor ChunkStore {
     private let files: SegmentFiles
     private let index: ChunkIndex
     private let lock: any File
+    private let end: ProcessEnd
 
     private var waiting: [Intake] = []
     private var waitingBytes = 0
@@ -57,13 +58,13 @@ package actor ChunkStore {
     /// the segments.
     package static func open(
         _ settings: ChunkStoreSettings, in environment: any Environment, loop: any EventLoop,
-        stores: any StoreFactory
+        stores: any StoreFactory, end: @escaping ProcessEnd
     ) async throws(ChunkStoreFault) -> ChunkStore {
         let opened = try await environment.blocking(.disk) {
             () throws(ChunkStoreFault) -> Opened in
             try Opened(settings, environment.files, stores)
         }
-        return ChunkStore(opened, settings, environment, loop)
+        return ChunkStore(opened, settings, environment, loop, end)
     }
 
     private struct Opened: Sendable {
@@ -104,8 +105,9 @@ package actor ChunkStore {
 
     private init(
         _ opened: Opened, _ settings: ChunkStoreSettings, _ environment: any Environment,
-        _ loop: any EventLoop
+        _ loop: any EventLoop, _ end: @escaping ProcessEnd
     ) {
+        self.end = end
         self.environment = environment
         self.loop = loop
         self.settings = settings
@@ -159,9 +161,9 @@ package actor ChunkStore {
             }
             switch committed {
             case .failed(let reason):
-                await self.environment.terminate(
-                    status: Self.diskFailureStatus,
-                    reason: "chunk store \(directory): \(reason); "
+                await self.end(
+                    Self.diskFailureStatus,
+                    "chunk store \(directory): \(reason); "
                         + "check the disk, then wipe this node's data and let it rejoin")
             case .done(let result):
                 self.take(result, of: group)

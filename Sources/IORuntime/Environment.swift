@@ -47,6 +47,10 @@ package protocol Environment: AnyObject, Sendable {
     func terminate(status: Int32, reason: String) async -> Never
 }
 
+/// Ends the process for good, because running on could lose data: the status and the reason. Whoever
+/// assembles the process decides what is noted down first.
+package typealias ProcessEnd = @Sendable (_ status: Int32, _ reason: String) async -> Never
+
 /// The queues of blocking work. Work of one lane may run on several threads at once; a caller that
 /// needs order waits for one piece before it hands in the next.
 package enum BlockingLane: Sendable, CaseIterable {

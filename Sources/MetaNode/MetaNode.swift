@@ -27,6 +27,7 @@ package actor MetaNode {
     nonisolated let settings: MetaSettings
     nonisolated let tables: RaftLogTables
     nonisolated let secrets: MetaSecrets
+    nonisolated let end: ProcessEnd
     package nonisolated let counters = MetaCounters()
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
@@ -92,7 +93,8 @@ package actor MetaNode {
 
     init(
         _ opened: OpenedMeta, _ settings: MetaSettings, _ environment: any Environment,
-        _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets, _ logger: Logger
+        _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets,
+        _ end: @escaping ProcessEnd, _ logger: Logger
     ) {
         self.environment = environment
         self.loop = loop
@@ -101,6 +103,7 @@ package actor MetaNode {
         self.node = settings.node
         self.tables = opened.tables
         self.secrets = secrets
+        self.end = end
         self.logger = logger
         self.groupOrder = opened.groups.map(\.state.group).sorted()
         self.states = Dictionary(
@@ -350,9 +353,9 @@ package actor MetaNode {
                 } catch { return error }
             }
             if let fault {
-                await self.environment.terminate(
-                    status: MetaSettings.logFailureStatus,
-                    reason: "the Raft log could not be written: \(fault); what the disk holds is "
+                await self.end(
+                    MetaSettings.logFailureStatus,
+                    "the Raft log could not be written: \(fault); what the disk holds is "
                         + "unknown: check the disk, then wipe this node and let it rejoin")
             }
             self.post(.written(finished))
@@ -387,9 +390,9 @@ package actor MetaNode {
                 state.apply(entries, after: applied)
             }
             if let fault = run.fault {
-                await self.environment.terminate(
-                    status: MetaSettings.logFailureStatus,
-                    reason: "group \(group): the state could not be written: \(fault); "
+                await self.end(
+                    MetaSettings.logFailureStatus,
+                    "group \(group): the state could not be written: \(fault); "
                         + "check the disk, then start the node again")
             }
             self.post(.applied(group, run))
@@ -427,9 +430,9 @@ package actor MetaNode {
             case .success(let (durable, anchor)):
                 self.post(.maintained(group, durable: durable, truncate: anchor))
             case .failure(let fault):
-                await self.environment.terminate(
-                    status: MetaSettings.logFailureStatus,
-                    reason: "group \(group): the state could not be made durable: \(fault); "
+                await self.end(
+                    MetaSettings.logFailureStatus,
+                    "group \(group): the state could not be made durable: \(fault); "
                         + "check the disk, then start the node again")
             }
         }
@@ -461,9 +464,9 @@ package actor MetaNode {
     }
 
     private func endDamaged(_ reason: String) async {
-        await self.environment.terminate(
-            status: MetaSettings.damagedStatus,
-            reason: "\(reason); this node's copy of the metadata is damaged: keep the others "
+        await self.end(
+            MetaSettings.damagedStatus,
+            "\(reason); this node's copy of the metadata is damaged: keep the others "
                 + "running, and replace this node")
     }
 

@@ -69,12 +69,13 @@ extension MetaNode {
     /// Opens the meta role in its directory. Blocking work runs in the pool.
     package static func open(
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
-        stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets, logger: Logger
+        stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
+        end: @escaping ProcessEnd, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.disk) { () throws(MetaFault) -> OpenedMeta in
             try OpenedMeta(settings, stores: stores)
         }
-        return MetaNode(opened, settings, environment, loop, peers, secrets, logger)
+        return MetaNode(opened, settings, environment, loop, peers, secrets, end, logger)
     }
 }
 

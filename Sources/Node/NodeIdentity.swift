@@ -1,0 +1,155 @@
+import Catalog
+import Cryptography
+import IORuntime
+import Primitives
+import Wire
+
+/// Who a node is and what proves it: what `holdfast init` writes into the node's identity directory,
+/// which lies outside its data, so that data that has gone is noticed.
+///
+/// | file          | content                                                                    |
+/// |---------------|----------------------------------------------------------------------------|
+/// | `node.conf`   | `name = value` lines: see `NodeConfiguration`                               |
+/// | `ca.pem`      | the certificate of the cluster's authority                                 |
+/// | `node.pem`, `node.key` | by which peers know this node                                     |
+/// | `door.pem`, `door.key` | by which clients know its edge                                    |
+/// | `master.key`  | 64 hexadecimal digits; on meta nodes only                                  |
+/// | `bootstrap`   | the cluster's first facts, for the first leaders of its groups             |
+/// | `begun`       | made at the first start: from then on there is data that belongs to us     |
+/// | `damaged`     | made when the node's disk failed it: why it must not start again           |
+package struct NodeIdentity: Sendable {
+    package let configuration: NodeConfiguration
+    package let authority: String
+    package let node: CertifiedKey
+    package let door: CertifiedKey
+    package let masterKey: MasterKey?
+    package let bootstrap: Bootstrap?
+
+    package init(
+        configuration: NodeConfiguration, authority: String, node: CertifiedKey,
+        door: CertifiedKey, masterKey: MasterKey?, bootstrap: Bootstrap?
+    ) {
+        self.configuration = configuration
+        self.authority = authority
+        self.node = node
+        self.door = door
+        self.masterKey = masterKey
+        self.bootstrap = bootstrap
+    }
+}
+
+/// Why a node does not start. Each says what to do.
+package enum NodeFault: Error, Equatable, Sendable, CustomStringConvertible {
+    case file(String)
+    /// A file of the identity cannot be read.
+    case identity(path: String, reason: String)
+    /// The data directory holds data of another cluster or node.
+    case foreignData(directory: String, found: String, expected: String)
+    /// The node has run before, and its data is gone while its vote still counts.
+    case dataGone(directory: String)
+    /// The disk failed this node before; why.
+    case damaged(directory: String, reason: String)
+    case cannotListen(SocketAddress, String)
+    case store(String)
+    case stopped(String)
+
+    package var description: String {
+        switch self {
+        case .file(let reason): reason
+        case .identity(let path, let reason):
+            "\(path): \(reason); make the node's identity again with `holdfast init`"
+        case .foreignData(let directory, let found, let expected):
+            "\(directory) holds data of \(found), not of \(expected): "
+                + "point --data at this node's own directory"
+        case .dataGone(let directory):
+            "\(directory) is empty, but this node has run before and votes in its groups: a voter "
+                + "that forgot its vote can lose acknowledged writes. Bring the directory back, or "
+                + "leave this node down and keep the others running"
+        case .damaged(let directory, let reason):
+            "\(directory) is damaged (\(reason)): a copy that may have lost synced writes must not "
+                + "vote. Keep the other nodes running; to give this one up for good, wipe "
+                + "\(directory) and replace the node by one with a new identity"
+        case .cannotListen(let address, let reason):
+            "cannot listen on \(address): \(reason); free the port or choose another"
+        case .store(let reason): "the node's store cannot be opened: \(reason)"
+        case .stopped(let reason): reason
+        }
+    }
+}
+
+extension NodeIdentity {
+    package enum File {
+        package static let configuration = "node.conf"
+        package static let authority = "ca.pem"
+        package static let nodeCertificate = "node.pem"
+        package static let nodeKey = "node.key"
+        package static let doorCertificate = "door.pem"
+        package static let doorKey = "door.key"
+        package static let masterKey = "master.key"
+        package static let bootstrap = "bootstrap"
+        static let begun = "begun"
+        static let damaged = "damaged"
+    }
+
+    /// Reads an identity directory. Blocking.
+    package static func read(
+        _ directory: String, _ files: any FileSystem
+    ) throws(NodeFault) -> NodeIdentity {
+        func text(_ name: String) throws(NodeFault) -> String {
+            let path = directory + "/" + name
+            let bytes: [UInt8]
+            do throws(FileFault) { bytes = try files.contents(of: path) } catch {
+                throw .identity(path: path, reason: "\(error)")
+            }
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw .identity(path: path, reason: "not text")
+            }
+            return text
+        }
+        let written = try text(File.configuration)
+        let configuration: NodeConfiguration
+        do throws(NodeConfiguration.Fault) {
+            configuration = try NodeConfiguration(text: written)
+        } catch {
+            let path = directory + "/" + File.configuration
+            throw .identity(path: path, reason: "\(error)")
+        }
+        var masterKey: MasterKey?
+        var bootstrap: Bootstrap?
+        if configuration.roles.contains(.meta) {
+            masterKey = try Self.masterKey(try text(File.masterKey), directory)
+            bootstrap = try Self.bootstrap(directory, files)
+        }
+        return NodeIdentity(
+            configuration: configuration, authority: try text(File.authority),
+            node: CertifiedKey(
+                certificatePEM: try text(File.nodeCertificate), keyPEM: try text(File.nodeKey)),
+            door: CertifiedKey(
+                certificatePEM: try text(File.doorCertificate), keyPEM: try text(File.doorKey)),
+            masterKey: masterKey, bootstrap: bootstrap)
+    }
+
+    private static func masterKey(
+        _ text: String, _ directory: String
+    ) throws(NodeFault) -> MasterKey {
+        let digits = text.filter { !$0.isWhitespace }
+        guard let bytes = Hex.decode(digits), let key = SymmetricKey(bytes: bytes) else {
+            throw .identity(
+                path: directory + "/" + File.masterKey, reason: "not 64 hexadecimal digits")
+        }
+        return MasterKey(key)
+    }
+
+    private static func bootstrap(
+        _ directory: String, _ files: any FileSystem
+    ) throws(NodeFault) -> Bootstrap {
+        let path = directory + "/" + File.bootstrap
+        let bytes: [UInt8]
+        do throws(FileFault) { bytes = try files.contents(of: path) } catch {
+            throw .identity(path: path, reason: "\(error)")
+        }
+        do throws(FormatFault) { return try Bootstrap(decoding: bytes) } catch {
+            throw .identity(path: path, reason: "\(error)")
+        }
+    }
+}
