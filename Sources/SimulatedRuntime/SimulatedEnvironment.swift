@@ -10,7 +10,10 @@ package final class SimulatedEnvironment: Environment, @unchecked Sendable {
     package private(set) var isAlive = true
 
     private unowned let simulator: Simulator
-    private var ownLoops: [SimulatedLoop] = []
+    /// The loops under their own type, for `Simulator.spawn`.
+    package private(set) var simulatedLoops: [SimulatedLoop] = []
+    package private(set) var loops: [any EventLoop] = []
+
     let fileSystem: SimulatedFileSystem
     private var random: SeededGenerator
     /// What was to happen while the machine stands still, in order.
@@ -21,13 +24,9 @@ package final class SimulatedEnvironment: Environment, @unchecked Sendable {
         self.node = node
         self.random = random
         self.fileSystem = SimulatedFileSystem(simulator, node)
-        self.ownLoops = (0..<loopCount).map { _ in simulator.makeLoop(for: self) }
+        self.simulatedLoops = (0..<loopCount).map { _ in simulator.makeLoop(for: self) }
+        self.loops = self.simulatedLoops
     }
-
-    package var loops: [any EventLoop] { self.ownLoops }
-
-    /// The loops under their own type, for `Simulator.spawn`.
-    package var simulatedLoops: [SimulatedLoop] { self.ownLoops }
 
     package var now: Instant {
         self.simulator.confine()
@@ -141,7 +140,7 @@ extension SimulatedEnvironment {
     func die() {
         self.isAlive = false
         self.held = []
-        for loop in self.ownLoops { loop.isDead = true }
+        for loop in self.simulatedLoops { loop.isDead = true }
         self.simulator.loopsDied()
     }
 
