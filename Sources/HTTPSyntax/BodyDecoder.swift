@@ -25,7 +25,7 @@ package struct BodyDecoder: Sendable {
         /// The line end behind a chunk's bytes comes next.
         case chunkEnd
         /// The last chunk has been; fields come next.
-        case trailers(HeadScan)
+        indirect case trailers(HeadScan)
         case ended
     }
 

@@ -82,6 +82,32 @@ extension UnsafeRawBufferPointer {
         return nil
     }
 
+    /// Whether all bytes of `range` may stand in a field value. Eight bytes a step are looked at for
+    /// one below 0x20 or equal to 0x7f; only where there is one, a tab perhaps, byte by byte.
+    func isFieldValue(_ range: Range<Int>) -> Bool {
+        var position = range.lowerBound
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let signs = ones &<< 7
+        while position &+ 8 <= range.upperBound {
+            let word = self.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+            let delete = word ^ (ones &* 0x7f)
+            let low = (word &- ones &* 0x20) & ~word
+            let suspicious = (low | ((delete &- ones) & ~delete)) & signs
+            if suspicious != 0 {
+                for offset in position..<position &+ 8
+                where !ByteClass.isFieldValue(self[offset]) {
+                    return false
+                }
+            }
+            position &+= 8
+        }
+        while position < range.upperBound {
+            if !ByteClass.isFieldValue(self[position]) { return false }
+            position &+= 1
+        }
+        return true
+    }
+
     /// Whether the bytes of `range` are `text`, which is in lower case, in any case.
     func equals(_ range: Range<Int>, ignoringCaseOf text: StaticString) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }

@@ -76,11 +76,7 @@ struct HeadScan: Sendable {
         var end = line.upperBound
         while start < end, ByteClass.isBlank(bytes[start]) { start &+= 1 }
         while end > start, ByteClass.isBlank(bytes[end &- 1]) { end &-= 1 }
-        var allowed = true
-        for position in start..<end {
-            allowed = allowed && ByteClass.isFieldValue(bytes[position])
-        }
-        guard allowed else { return .forbiddenByteInField }
+        guard bytes.isFieldValue(start..<end) else { return .forbiddenByteInField }
 
         if self.lines.isEmpty { self.lines.reserveCapacity(16) }
         self.lines.append(

@@ -30,7 +30,7 @@ final class BodyReader {
         while true {
             switch try self.takeNow(into: buffer).get() {
             case .bytes(let count):
-                try await self.yielding()
+                if self.messages.mustYield { try await self.yield() }
                 return count
             case .end: return 0
             case .nothingYet: try await self.wait(by: deadline)
@@ -51,7 +51,7 @@ final class BodyReader {
             }
             switch try outcome.get() {
             case .bytes:
-                try await self.yielding()
+                if self.messages.mustYield { try await self.yield() }
                 return bytes
             case .end: return []
             case .nothingYet: try await self.wait(by: deadline)
@@ -59,8 +59,8 @@ final class BodyReader {
         }
     }
 
-    private func yielding() async throws(Fault) {
-        do throws(StreamFault) { try await self.messages.yieldIfNeeded() } catch {
+    private func yield() async throws(Fault) {
+        do throws(StreamFault) { try await self.messages.yield() } catch {
             throw .stream(error)
         }
     }

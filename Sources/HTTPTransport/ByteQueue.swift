@@ -12,7 +12,7 @@ final class ByteQueue {
     private let limitBytes: Int
 
     /// What an idle connection keeps.
-    static let smallBytes = 4096
+    static let smallBytes = 2048
 
     init(limitBytes: Int) {
         self.limitBytes = limitBytes

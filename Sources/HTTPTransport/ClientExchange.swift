@@ -156,8 +156,10 @@ final class ClientExchange {
                 throw HTTPClientFault(error)
             }
         }
-        do throws(StreamFault) { try await self.messages.yieldIfNeeded() } catch {
-            throw HTTPClientFault(error)
+        if self.messages.mustYield {
+            do throws(StreamFault) { try await self.messages.yield() } catch {
+                throw HTTPClientFault(error)
+            }
         }
         return nil
     }

@@ -19,7 +19,8 @@ package final class HTTPExchange {
 
     private let head: RequestHead
     private let messages: MessageStream
-    private let body: BodyReader
+    /// Nil when the request has no body.
+    private let body: BodyReader?
     private let settings: HTTPServerSettings
     private let date: [UInt8]
     private let server: ServerStanding
@@ -37,7 +38,9 @@ package final class HTTPExchange {
     ) {
         self.head = head
         self.messages = messages
-        self.body = BodyReader(messages, framing: head.framing, limits: settings.limits)
+        self.body =
+            head.framing == .none
+            ? nil : BodyReader(messages, framing: head.framing, limits: settings.limits)
         self.settings = settings
         self.date = date
         self.continueIsOwed = head.expectsContinue
@@ -50,9 +53,10 @@ package final class HTTPExchange {
     /// Reads up to `limit` bytes of the body; none at its end. A client that waits for leave to
     /// send its body gets it with the first read.
     package func readBody(upTo limit: Int) async throws(HTTPExchangeFault) -> [UInt8] {
+        guard let body = self.body else { return [] }
         self.grantContinue()
         do throws(BodyReader.Fault) {
-            return try await self.body.read(upTo: limit, by: .distantFuture)
+            return try await body.read(upTo: limit, by: .distantFuture)
         } catch {
             throw self.broken(error)
         }
@@ -62,9 +66,10 @@ package final class HTTPExchange {
     package func readBody(
         into buffer: UnsafeMutableRawBufferPointer
     ) async throws(HTTPExchangeFault) -> Int {
+        guard let body = self.body else { return 0 }
         self.grantContinue()
         do throws(BodyReader.Fault) {
-            return try await self.body.read(into: buffer, by: .distantFuture)
+            return try await body.read(into: buffer, by: .distantFuture)
         } catch {
             throw self.broken(error)
         }
@@ -87,7 +92,7 @@ package final class HTTPExchange {
     }
 
     /// The fields behind a chunked body, once it was read to its end.
-    package var trailers: Fields { self.body.decoder.trailers }
+    package var trailers: Fields { self.body?.decoder.trailers ?? .none }
 
     private func grantContinue() {
         guard self.continueIsOwed else { return }
@@ -207,8 +212,10 @@ package final class HTTPExchange {
         guard case .awaited = self.phase, !response.status.isInterim else { throw .outOfOrder }
         if self.server.isDraining.load(ordering: .relaxed) { self.isLast = true }
         // Whether a client that was not told to go on sends its body is anybody's guess.
-        if self.continueIsOwed && !self.body.decoder.isEnded { self.isLast = true }
-        if let rest = self.body.decoder.remaining, rest > UInt64(self.settings.discardLimitBytes) {
+        if self.continueIsOwed && self.body != nil { self.isLast = true }
+        if let rest = self.body?.decoder.remaining,
+            rest > UInt64(self.settings.discardLimitBytes)
+        {
             self.isLast = true
         }
         let persistent: ConnectionOption = self.head.minorVersion == 0 ? .keepAlive : .implied
@@ -243,21 +250,20 @@ package final class HTTPExchange {
         case .aborted: return false
         case .finished: break
         }
-        if !self.isLast { await self.discardBody() }
+        if !self.isLast, let body = self.body, !body.decoder.isEnded { await self.discard(body) }
         return true
     }
 
     /// Reads the rest of the body away, so that the next request can be found.
-    private func discardBody() async {
-        if self.body.decoder.isEnded { return }
+    private func discard(_ body: BodyReader) async {
         var left = self.settings.discardLimitBytes
         do throws(BodyReader.Fault) {
-            while !self.body.decoder.isEnded, left > 0 {
-                left -= try await self.body.read(upTo: 16_384, by: .distantFuture).count
+            while !body.decoder.isEnded, left > 0 {
+                left -= try await body.read(upTo: 16_384, by: .distantFuture).count
             }
         } catch {
             // Without its end there is no next request.
         }
-        self.isLast = !self.body.decoder.isEnded
+        self.isLast = !body.decoder.isEnded
     }
 }

@@ -114,7 +114,7 @@ final class MessageStream {
             done += taken.ofSlices
             if taken.nothing { try await self.writable(by: deadline) }
         }
-        try await self.yieldIfNeeded()
+        if self.mustYield { try await self.yield() }
     }
 
     /// What one write took.
@@ -188,14 +188,17 @@ final class MessageStream {
 
     // MARK: Fairness and rest
 
-    /// Counts one message, and lets others onto the loop when this connection has long not waited.
-    func messageServed() async throws(StreamFault) {
+    /// Counts one message; true when others must be let onto the loop.
+    func messageServed() -> Bool {
         self.unyieldedBytes += Self.messageCostBytes
-        try await self.yieldIfNeeded()
+        return self.mustYield
     }
 
-    func yieldIfNeeded() async throws(StreamFault) {
-        guard self.unyieldedBytes >= Self.yieldAfterBytes else { return }
+    /// Whether this connection has long not waited.
+    var mustYield: Bool { self.unyieldedBytes >= Self.yieldAfterBytes }
+
+    /// Lets others onto the loop.
+    func yield() async throws(StreamFault) {
         self.unyieldedBytes = 0
         do { try await self.loop.sleep(for: .zero) } catch { throw .closed }
     }

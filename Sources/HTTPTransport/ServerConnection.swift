@@ -29,7 +29,6 @@ final class ServerConnection {
     private let standing: ConnectionStanding
     private let messages: MessageStream
     private let isSecure: Bool
-    private var parser: RequestParser
     private var date = DateText()
 
     init(
@@ -46,7 +45,6 @@ final class ServerConnection {
         self.messages = MessageStream(
             stream, receiveLimitBytes: settings.limits.headBytes + 1024,
             leastBytesPerSecond: settings.leastBytesPerSecond, rateWindow: settings.rateWindow)
-        self.parser = RequestParser(limits: settings.limits)
     }
 
     /// Serves until the connection ends, and leaves its stream closed.
@@ -62,13 +60,14 @@ final class ServerConnection {
     private func serveRequests() async throws(StreamFault) {
         // A fresh connection has to say something soon; later ones may idle.
         var deadline = self.messages.loop.now + self.settings.headTimeout
+        var parser = RequestParser(limits: self.settings.limits)
         while true {
-            switch self.parser.parse(self.messages.received.bytes) {
+            switch parser.parse(self.messages.received.bytes) {
             case .head(let head, let consumed):
                 self.standing.isIdle.store(false, ordering: .relaxed)
                 self.messages.received.consume(consumed)
                 guard await self.exchange(head) else { return }
-                try await self.messages.messageServed()
+                if self.messages.messageServed() { try await self.messages.yield() }
                 deadline = .distantFuture
             case .refused(let refusal):
                 await self.refuse(with: refusal.status)
