@@ -1,3 +1,4 @@
+import Cryptography
 import HTTPSyntax
 import HTTPTransport
 import IORuntime
@@ -65,17 +66,22 @@ private final class Keeper: HTTPResponder {
 }
 
 @Suite struct RuntimeTests {
-    @Test func `requests go over real sockets`() async throws {
+    /// Serves on real sockets and talks to the server, from loop to loop.
+    private func converseOverSockets(
+        server security: (any ChannelSecurity)?, client clientSecurity: (any ChannelSecurity)?,
+        secureHost: String?
+    ) async throws -> [String] {
         let environment = RealEnvironment(loopCount: 2)
         defer { environment.stop() }
-        let server = HTTPServer(environment, responder: Keeper())
+        let server = HTTPServer(environment, security: security, responder: Keeper())
         let address = try await server.start(on: SocketAddress(host: "127.0.0.1", port: 0))
         let loop = environment.loops[1]
         let notes = Mutex<[String]>([])
         let work = loop.spawn {
-            let client = HTTPClient(environment, loop: loop)
+            let client = HTTPClient(environment, loop: loop, security: clientSecurity)
+            let endpoint = HTTPEndpoint(address, secureHost: secureHost)
             do {
-                let result = try await converse(client, HTTPEndpoint(address), now: loop.now)
+                let result = try await converse(client, endpoint, now: loop.now)
                 notes.withLock { $0 = result }
             } catch {
                 notes.withLock { $0 = ["\(error)"] }
@@ -83,26 +89,56 @@ private final class Keeper: HTTPResponder {
             client.closeUnused()
         }
         await work.finished()
-        #expect(notes.withLock { $0 } == expectedNotes)
         await server.drain(by: environment.now + .seconds(10))
         #expect(server.connectionCount == 0)
+        return notes.withLock { $0 }
     }
 
-    @Test(arguments: [UInt64(1), 2, 3])
-    func `requests go over the simulated network, one seed one trace`(seed: UInt64) throws {
+    @Test func `requests go over real sockets`() async throws {
+        let notes = try await self.converseOverSockets(
+            server: nil, client: nil, secureHost: nil)
+        #expect(notes == expectedNotes)
+    }
+
+    @Test func `requests go over TLS, and only to the host that was meant`() async throws {
+        let cluster = try #require(ClusterID(bytes: Array(repeating: 5, count: 16)))
+        let environment = RealEnvironment(loopCount: 1)
+        let now = environment.wallClock
+        environment.stop()
+        let authority = try CertificateAuthority.make(cluster: cluster, now: now)
+        let door = try TLSChannelSecurity.doors(
+            certificate: try authority.issueDoor(names: ["s3.example"], now: now))
+        let client = try TLSChannelSecurity.doors(
+            trust: .authorities(authority.pem.certificatePEM))
+        let notes = try await self.converseOverSockets(
+            server: door, client: client, secureHost: "s3.example")
+        #expect(notes == expectedNotes)
+        let elsewhere = try await self.converseOverSockets(
+            server: door, client: client, secureHost: "other.example")
+        #expect(elsewhere.first?.contains("insecure") == true)
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3], [nil, "s3.example"])
+    func `requests go over the simulated network, one seed one trace`(
+        seed: UInt64, secureHost: String?
+    ) throws {
         func run() -> (SimulationOutcome, [String]) {
             let simulator = Simulator(seed: seed)
             let client = simulator.makeNode("client", host: "10.0.0.1").environment
             let server = simulator.makeNode("server", host: "10.0.0.2").environment
+            let security = secureHost.map {
+                ClearChannelSecurity(identity: .anonymous, hostNames: [$0])
+            }
             let notes = Mutex<[String]>([])
             simulator.spawn("talk", on: client.simulatedLoops[0]) {
                 do {
-                    let http = HTTPServer(server, responder: Keeper())
+                    let http = HTTPServer(server, security: security, responder: Keeper())
                     let address = try await http.start(
                         on: SocketAddress(host: "10.0.0.2", port: 80))
                     let loop = client.loops[0]
                     let result = try await converse(
-                        HTTPClient(client, loop: loop), HTTPEndpoint(address), now: loop.now)
+                        HTTPClient(client, loop: loop, security: security),
+                        HTTPEndpoint(address, secureHost: secureHost), now: loop.now)
                     notes.withLock { $0 = result }
                 } catch {
                     notes.withLock { $0 = ["\(error)"] }
