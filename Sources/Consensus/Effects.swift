@@ -5,8 +5,8 @@ package struct Effects: Sendable {
     /// To be sent at once, and before everything else: they must not wait behind data or a disk.
     /// The caller may coalesce those of many groups.
     package var heartbeats: [Outgoing] = []
-    /// To be sent now, in this order, before the write: a leader's appends travel while its own disk
-    /// works (Raft thesis §10.2.1).
+    /// To be sent now, in this order, before the write: a leader's appends travel while its own
+    /// disk works (Raft thesis §10.2.1).
     package var messages: [Outgoing] = []
     /// To be made durable, in order with the writes before it, and then to be reported.
     package var write: LogWrite?
@@ -21,11 +21,12 @@ package struct Effects: Sendable {
     package var reads: [ReadAnswer] = []
     /// The role, the term or the leader changed: how they are now.
     package var roleChange: RoleChange?
-    /// These followers need entries that even the storage no longer has. Repeated with every periodic
-    /// heartbeat while it is so; such a follower goes on by itself once it holds a later state.
+    /// These followers need entries that even the storage no longer has. Repeated with every
+    /// periodic heartbeat while it is so; such a follower goes on by itself once it holds a later
+    /// state.
     package var snapshotsNeeded: [NodeID] = []
-    /// Proof that a log is damaged, here or at a peer. The replica ignored what showed it; the caller
-    /// stops the group and treats its storage as damaged.
+    /// Proof that a log is damaged, here or at a peer. The replica ignored what showed it; the
+    /// caller stops the group and treats its storage as damaged.
     package var faults: [ReplicaFault] = []
 
     package init() {}
@@ -69,8 +70,8 @@ package struct LoadRequest: Hashable, Sendable {
     package let peer: NodeID
     /// The first index wanted; the answer has the anchor before it too.
     package let from: LogIndex
-    /// The last index wanted. All that is asked for is applied and durable, so it cannot change, and
-    /// an answer is true however late it comes. What lies behind may be about to be replaced.
+    /// The last index wanted. All that is asked for is applied and durable, so it cannot change,
+    /// and an answer is true however late it comes. What lies behind may be about to be replaced.
     package let through: LogIndex
     /// Enough when the entries come to this many bytes; one entry at least.
     package let limitBytes: Int

@@ -2,7 +2,8 @@ import Primitives
 import Wire
 
 /// An entry's bytes, in messages and in the log's rows alike: term u64, kind u8, chain u64, payload
-/// behind its count. The index is not among them: the message's first index or the row's key has it.
+/// behind its count. The index is not among them: the message's first index or the row's key has
+/// it.
 extension Entry {
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.term.rawValue)

@@ -28,8 +28,8 @@ package struct Progress: Sendable {
     /// Probing: a message is under way, and nothing follows it before it, or a heartbeat, is
     /// answered.
     var isProbeUnderWay = false
-    /// A periodic heartbeat went out and was not answered yet. Its answer allows one probe; those of
-    /// the heartbeats that only confirm reads do not, or reads would multiply appends.
+    /// A periodic heartbeat went out and was not answered yet. Its answer allows one probe; those
+    /// of the heartbeats that only confirm reads do not, or reads would multiply appends.
     var isProbeDue = false
     /// Replicating: a heartbeat was answered although entries are missing. One append follows
     /// even when the window is full (then empty), so that a lost message is noticed.

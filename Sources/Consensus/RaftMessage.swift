@@ -103,7 +103,8 @@ package struct AppendRefused: Hashable, Sendable {
     /// The index that the refused append had to stand behind; it names the append.
     package let previous: LogIndex
     /// The highest position in the follower's log, at or below `previous`, whose term is not above
-    /// that of the append's previous entry: everything above it cannot match, whole terms at a time.
+    /// that of the append's previous entry: everything above it cannot match, whole terms at a
+    /// time.
     package let hint: LogPosition
 
     package init(previous: LogIndex, hint: LogPosition) {

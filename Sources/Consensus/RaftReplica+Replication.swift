@@ -44,8 +44,9 @@ extension RaftReplica {
             through: append.last, sizeBytes: size, commit: self.commit)
     }
 
-    /// The next append for `peer`, if there is something to say and room to say it. Asks the storage
-    /// for entries, or the caller for a snapshot, when the memory does not reach back far enough.
+    /// The next append for `peer`, if there is something to say and room to say it. Asks the
+    /// storage for entries, or the caller for a snapshot, when the memory does not reach back far
+    /// enough.
     private mutating func nextAppend(to peer: NodeID) -> Append? {
         guard let progress = self.leadership.progress[peer], !progress.isPaused else { return nil }
         let isMissingEntries = progress.next <= self.log.last.index && !progress.window.isFull

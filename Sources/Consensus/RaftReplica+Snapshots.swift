@@ -10,8 +10,8 @@ package struct SnapshotRestart: Hashable, Sendable {
 /// The log's beginning: where the storage let it go, and followers that stand before it.
 extension RaftReplica {
     /// Whether a snapshot of the state machine at `anchor` is worth installing here, and from what
-    /// the replica starts anew with it. Nil when the log leads there as well or further; the snapshot
-    /// is then dropped.
+    /// the replica starts anew with it. Nil when the log leads there as well or further; the
+    /// snapshot is then dropped.
     ///
     /// The caller waits until every write is reported and every entry handed out is applied, and
     /// steps nothing from asking on; records the hard state, the log's beginning and the snapshot's

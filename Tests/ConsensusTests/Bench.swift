@@ -67,8 +67,8 @@ struct Bench {
         return effects
     }
 
-    /// Makes the replica the leader of its next term, with the votes of 2 and (of five) 3. Its no-op
-    /// is durable here and nowhere else.
+    /// Makes the replica the leader of its next term, with the votes of 2 and (of five) 3. Its
+    /// no-op is durable here and nowhere else.
     mutating func lead() {
         let voters: [UInt32] = self.replica.configuredVoters > 3 ? [2, 3] : [2]
         self.replica.step(.campaign)

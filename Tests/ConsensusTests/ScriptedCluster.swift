@@ -3,8 +3,8 @@ import Primitives
 
 /// A group of replicas that a script leads through a story, and the trace of what they do.
 ///
-/// After each command the cluster settles: messages are delivered in order, disks and state machines
-/// do their work, until nothing is left to do. What a script holds back stays where it is.
+/// After each command the cluster settles: messages are delivered in order, disks and state
+/// machines do their work, until nothing is left to do. What a script holds back stays where it is.
 final class ScriptedCluster {
     struct Misunderstood: Error { let line: String }
 

@@ -33,7 +33,7 @@ struct SimulationTests {
             }
             marks = marks + group.marks
         }
-        print("\(nodes) nodes, \(count) seeds: \(marks)")
+        if count != Self.usualSeeds { print("\(nodes) nodes, \(count) seeds: \(marks)") }
 
         // The rare paths must still be reached, or the run says nothing about them.
         #expect(marks.leaders > Int(count))
