@@ -5,7 +5,7 @@ import Primitives
 ///
 ///     length      u16  of what follows
 ///     version     u8   1
-///     identity    u8   0: anonymous, 1: a node, followed by its number (u32) and cluster (16 bytes)
+///     identity    u8   0: anonymous, 1: a node, then its number (u32) and cluster (16 bytes)
 ///     host names  u32 count, then each as a string (u32 length, UTF-8)
 ///     checksum    u32  CRC-32C over what follows the length
 struct ClearHello: Equatable {

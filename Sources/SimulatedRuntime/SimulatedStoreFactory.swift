@@ -42,7 +42,7 @@ package struct SimulatedStoreFactory: StoreFactory {
         return medium
     }
 
-    /// Makes the directory and its marker where they are missing; says whether the marker was there.
+    /// Makes the directory and its marker where they are missing; says whether the marker was.
     private func prepare(_ directory: String) throws(StoreFault) -> Bool {
         do throws(FileFault) {
             try self.files.makeDirectory(directory)

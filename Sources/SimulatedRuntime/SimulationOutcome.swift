@@ -5,8 +5,8 @@ package struct SimulationOutcome: Equatable, Sendable {
     package enum Ending: Equatable, Sendable {
         /// The condition held, or every root task has ended.
         case finished
-        /// Nothing is runnable and nothing waits for time, yet the run was not finished: a deadlock,
-        /// unless the world was meant to come to rest.
+        /// Nothing is runnable and nothing waits for time, yet the run was not finished: a
+        /// deadlock, unless the world was meant to come to rest.
         case idle
         case timeLimit
         case stepLimit

@@ -2,8 +2,8 @@ import Primitives
 
 /// What happened in a run: a hash over every decision, and the lines that a person can read.
 ///
-/// Two runs of one seed have the same hash, in every process. Where they have not, something outside
-/// the seed decided: the order of a dictionary, an address, a thread.
+/// Two runs of one seed have the same hash, in every process. Where they have not, something
+/// outside the seed decided: the order of a dictionary, an address, a thread.
 package final class SimulationTrace {
     /// How many lines are kept; older ones go first.
     package static let lineLimit = 100_000

@@ -11,8 +11,8 @@ import Synchronization
 ///
 /// A job that leaves for an executor of the process (the global pool, the main actor) would run
 /// beside the queue and make runs differ. Three guards look for it: the runtime's own hooks count
-/// what this thread hands away, `enqueue` counts what other threads hand in, and every call into the
-/// simulated world stops the process unless it is made on the simulator's thread.
+/// what this thread hands away, `enqueue` counts what other threads hand in, and every call into
+/// the simulated world stops the process unless it is made on the simulator's thread.
 ///
 /// Tasks of a process that was killed never go on. What they hold leaks, by design: unwinding them
 /// would run code after death. `discard` frees all that can be freed.
@@ -32,8 +32,8 @@ package final class Simulator: @unchecked Sendable {
     /// Jobs and timers run so far.
     package private(set) var stepCount = 0
 
-    /// Where a test's own tasks run: workloads, faults, judges. It belongs to no machine, so nothing
-    /// kills or pauses it.
+    /// Where a test's own tasks run: workloads, faults, judges. It belongs to no machine, so
+    /// nothing kills or pauses it.
     package private(set) lazy var loop = self.makeLoop(for: nil)
 
     package private(set) lazy var network = SimulatedNetwork(self, self.makeGenerator())

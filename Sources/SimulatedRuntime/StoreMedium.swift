@@ -42,8 +42,8 @@ final class StoreMedium {
 
     var sizeBytes: UInt64 { UInt64(self.current.reduce(0) { $0 + $1.sizeBytes }) }
 
-    /// Takes the store for a process, with families that are made where they are missing. Says where
-    /// each opened family stands.
+    /// Takes the store for a process, with families that are made where they are missing. Says
+    /// where each opened family stands.
     func open(_ families: [Family], isLogged: Bool, generation: Int) -> [Int] {
         self.isLogged = isLogged
         self.holderGeneration = generation
