@@ -44,7 +44,10 @@ private struct Model {
             if let refusal = Self.refusal(delete.precondition, current) { return .result(refusal) }
             self.objects[delete.bucket]?[delete.key] = nil
             return .result(.objectDeleted(existed: current != nil))
-        default: brokenInvariant("the model knows buckets and objects")
+        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey,
+            .deleteAccessKey, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
+            .setLayout, .setGroupTable, .addLinkKey, .removeLinkKey:
+            brokenInvariant("the model knows buckets and objects")
         }
     }
 
