@@ -99,7 +99,7 @@ let libraries: [Target] = [
         shellBase + cores + ["ChunkStore", "PeerTransport", "ClusterClient", "Cryptography"]),
     module(
         "FileClient",
-        shellBase + ["Signing", "HTTPSyntax", "HTTPTransport", "Cryptography", "CZstd"]),
+        shellBase + ["Signing", "HTTPSyntax", "HTTPTransport", "Cryptography"]),
 
     module("Settings", shellBase + ["EdgeNode", "MetaNode", "StoreNode", "FileClient"]),
     module(
@@ -154,7 +154,12 @@ let testTargets: [Target] = [
         "LinkDoorTests",
         ["LinkDoor", "ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
     tests("MetaNodeTests", ["MetaNode", "SimulatedRuntime", "IORuntime"] + cores),
-    tests("FileClientTests", ["FileClient", "IORuntime", "SimulatedRuntime"]),
+    tests(
+        "FileClientTests",
+        [
+            "FileClient", "HTTPTransport", "HTTPSyntax", "Signing", "IORuntime", "Cryptography",
+            "SimulatedRuntime",
+        ]),
     tests("SettingsTests", ["Settings", "IORuntime"]),
     tests(
         "SimulationTests",

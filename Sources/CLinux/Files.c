@@ -47,6 +47,8 @@ int holdfast_file_status(const char *path, bool follow, holdfast_status *status)
     if ((follow ? stat(path, &found) : lstat(path, &found)) != 0) return -errno;
     *status = (holdfast_status){
         .is_directory = S_ISDIR(found.st_mode),
+        .is_regular = S_ISREG(found.st_mode),
+        .is_symbolic_link = S_ISLNK(found.st_mode),
         .size_bytes = (uint64_t)found.st_size,
         .modified_seconds = found.st_mtim.tv_sec,
         .modified_nanoseconds = found.st_mtim.tv_nsec,

@@ -8,6 +8,8 @@ package protocol FileSystem: AnyObject, Sendable {
     func list(_ directory: String) throws(FileFault) -> [String]
     /// Nil when nothing is there.
     func status(_ path: String) throws(FileFault) -> FileStatus?
+    /// What has this very name: a symbolic link is not followed. Nil when nothing is there.
+    func kind(_ path: String) throws(FileFault) -> FileKind?
     /// Makes a directory and those above it; fine when it is there already.
     func makeDirectory(_ path: String) throws(FileFault)
     /// Replaces what has the name `to`.
@@ -29,6 +31,14 @@ package enum FileMode: Sendable, Equatable {
     case openOrCreate
     /// Makes the file; a fault when it is there already.
     case create
+}
+
+package enum FileKind: Sendable, Equatable {
+    case file
+    case directory
+    case symbolicLink
+    /// A device, a socket, a named pipe.
+    case special
 }
 
 package struct FileStatus: Sendable, Equatable {

@@ -39,6 +39,16 @@ final class PosixFileSystem: FileSystem {
         try Self.status(path, followsLinks: true)
     }
 
+    func kind(_ path: String) throws(FileFault) -> FileKind? {
+        var found = holdfast_status()
+        let result = holdfast_file_status(path, false, &found)
+        if result == -ENOENT || result == -ENOTDIR { return nil }
+        try Self.check(result, "lstat", path)
+        if found.is_directory { return .directory }
+        if found.is_symbolic_link { return .symbolicLink }
+        return found.is_regular ? .file : .special
+    }
+
     func makeDirectory(_ path: String) throws(FileFault) {
         if mkdir(path, 0o777) == 0 { return }
         let error = errno

@@ -87,6 +87,11 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         }
     }
 
+    /// The simulated disk knows files and directories only.
+    package func kind(_ path: String) throws(FileFault) -> FileKind? {
+        try self.status(path).map { $0.isDirectory ? .directory : .file }
+    }
+
     package func makeDirectory(_ path: String) throws(FileFault) {
         try self.begin(.metadata, "mkdir", path)
         var directory = self.disk.tree.root

@@ -88,6 +88,8 @@ int holdfast_start_writeback(int descriptor, off_t offset, off_t length);
 
 typedef struct {
     bool is_directory;
+    bool is_regular;
+    bool is_symbolic_link;
     uint64_t size_bytes;
     int64_t modified_seconds;
     int64_t modified_nanoseconds;

@@ -1,0 +1,146 @@
+import HTTPSyntax
+import HTTPTransport
+import IORuntime
+import Primitives
+import Signing
+import Synchronization
+
+extension FileClient {
+    /// Puts files and the content of folders below `destination`, several at once, and makes the
+    /// bucket where it is missing.
+    ///
+    /// A file that cannot be stored is reported, counted in `progress.filesFailed`, and the others
+    /// go on; a fault that would befall all of them ends the transfer and is thrown. Nothing is sent
+    /// when two files would become one object.
+    package func put(
+        _ sources: [String], to destination: RemotePath, progress: TransferProgress,
+        report: @escaping @Sendable (TransferEvent) -> Void
+    ) async throws(FileClientFault) {
+        let walk = FolderWalk(environment: self.environment, progress: progress, report: report)
+        let plan = try await walk.plan(sources, to: destination)
+        try await self.ensureBucket(destination.bucket)
+        let stop = TransferStop()
+        await self.inParallel(plan.uploads, until: stop) { upload in
+            do throws(FileClientFault) {
+                try await self.put(
+                    upload.path, as: destination.with(key: upload.key), progress: progress)
+                progress.finished()
+            } catch {
+                progress.failed(bytes: upload.sizeBytes)
+                if error.befallsAll { stop.end(with: error) } else { report(.failed(error)) }
+            }
+        }
+        if let fault = stop.fault { throw fault }
+    }
+
+    /// Puts one file, whatever its size, in constant memory. Returns when an edge has confirmed it.
+    package func put(
+        _ path: String, as object: RemotePath, progress: TransferProgress = TransferProgress()
+    ) async throws(FileClientFault) {
+        let source: UploadSource
+        do throws(FileFault) {
+            source = try await UploadSource(path, self.environment, progress)
+        } catch {
+            throw .file(error)
+        }
+        do throws(FileClientFault) {
+            try await self.send(source, path: path, as: object)
+        } catch {
+            source.abandon()
+            if let fault = source.fault { throw .file(fault) }
+            throw error
+        }
+    }
+
+    private func send(
+        _ source: UploadSource, path: String, as object: RemotePath
+    ) async throws(FileClientFault) {
+        var request = EdgeRequest(.put, object)
+        request.subject = path
+        // In clear text anybody could change the body, so its hash is signed always; TLS guards it
+        // already, and a large file is then read once only.
+        let isGuarded = self.options.edges.allSatisfy(\.isSecure)
+        if isGuarded, source.sizeBytes > TransferBounds.readTwiceBytes {
+            request.payload = .unsigned
+        } else {
+            do throws(FileFault) { try await source.hash() } catch { throw .file(error) }
+            if let hash = source.sha256 { request.payload = .hash(hash) }
+        }
+        let isUnsigned = request.payload == .unsigned
+        var attempts = self.attempts()
+        let response = try await self.sendFile(
+            request, &attempts, source, path: path, digesting: isUnsigned)
+        if let sent = source.md5Hex, let stored = response.head.fields.text("etag"),
+            let digest = Self.md5(inETag: stored), digest != sent
+        {
+            throw .storedDifferently(subject: object.description, sent: sent, stored: digest)
+        }
+        // The head has confirmed the write; what follows only decides whether the connection can
+        // be used again.
+        do throws(HTTPClientFault) {
+            _ = try await response.collect(limit: TransferBounds.smallAnswerBytes)
+        } catch {
+            response.close()
+        }
+    }
+
+    private func sendFile(
+        _ request: EdgeRequest, _ attempts: inout EdgeAttempts, _ source: UploadSource,
+        path: String, digesting: Bool
+    ) async throws(FileClientFault) -> HTTPClientResponse {
+        do throws(FileClientFault) {
+            return try await self.send(request, &attempts, bodyBytes: source.sizeBytes) {
+                source.body(digesting: digesting)
+            }
+        } catch .refused(let refusal, _) where refusal.code == "XAmzContentSHA256Mismatch" {
+            throw .changedWhileSent(path: path)
+        }
+    }
+
+    /// The MD5 that an ETag is for an object put in one piece; nil for any other ETag.
+    static func md5(inETag etag: String) -> String? {
+        let digits = etag.utf8.filter { $0 != UInt8(ascii: "\"") }
+        let text = String(decoding: digits, as: UTF8.self).lowercased()
+        return text.utf8.count == 32 && Hex.decode(text) != nil ? text : nil
+    }
+
+    /// Does `work` for each item, at most `options.jobs` at once, until all are done or stopped.
+    func inParallel<Item: Sendable>(
+        _ items: [Item], until stop: TransferStop,
+        _ work: @escaping @Sendable (Item) async -> Void
+    ) async {
+        await withTaskGroup(of: Void.self) { group in
+            for (index, item) in items.enumerated() {
+                if index >= self.options.jobs { await group.next() }
+                if stop.fault != nil { break }
+                group.addTask { await work(item) }
+            }
+        }
+    }
+}
+
+/// Ends a transfer of many files for a reason that all of them share.
+final class TransferStop: Sendable {
+    private let state = Mutex<FileClientFault?>(nil)
+
+    var fault: FileClientFault? { self.state.withLock { $0 } }
+
+    /// The first reason stands.
+    func end(with fault: FileClientFault) { self.state.withLock { $0 = $0 ?? fault } }
+}
+
+extension FileClientFault {
+    /// Whether going on with other files would only repeat this.
+    var befallsAll: Bool {
+        switch self {
+        case .noEdgeAnswered, .noSecurity, .cancelled, .file(.full): true
+        case .refused(let refusal, _):
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "NoSuchBucket"]
+                .contains(refusal.code)
+        case .file, .notUploadable, .noSuchFile, .noUploadPlace, .changedWhileSent,
+            .storedDifferently, .corrupted, .noDownloadPlace, .blockedByEntry, .nothingThere,
+            .malformedAnswer, .unsendable:
+            false
+        }
+    }
+}
