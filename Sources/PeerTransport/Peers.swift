@@ -44,8 +44,6 @@ package protocol PeerAnswerer: Sendable {
     func receive(_ message: [UInt8], kind: UInt16, from peer: NodeID)
 }
 
-package typealias PeerService = PeerAnswerer
-
 /// One of the two connections between a pair of nodes, so that small things never wait behind large
 /// ones. Raw values travel in the hello and are for ever.
 package enum Lane: UInt8, Sendable, CaseIterable, CustomStringConvertible {

@@ -24,7 +24,7 @@ import Testing
                             2, request, within: .seconds(60), on: loop)
                         guard case .success(let response) = result else { return false }
                         return response.head == request.head
-                            && Array(response.body.joined()) == Array(request.body.joined())
+                            && response.body.whole == request.body.whole
                     }
                 }
                 var good = 0
@@ -73,7 +73,7 @@ import Testing
                 Issue.record("the large call failed")
                 return
             }
-            #expect(response.body.joined().count == 16 << 20)
+            #expect(response.body.whole.count == 16 << 20)
             #expect(loop.now - start > .milliseconds(300))
         }
     }
@@ -268,7 +268,7 @@ import Testing
         world.start(
             3,
             Answerer { request, _ in
-                let size = request.body.joined().count
+                let size = request.body.whole.count
                 held.withLock {
                     $0.now += size
                     $0.most = max($0.most, $0.now)
@@ -311,7 +311,7 @@ import Testing
                             2, PeerRequest(kind: 1, head: []), lane: .bulk, within: .seconds(60),
                             on: loop)
                         guard case .success(let response) = result else { return 0 }
-                        return response.body.joined().count
+                        return response.body.whole.count
                     }
                 }
                 for await size in group { #expect(size == 800_000) }

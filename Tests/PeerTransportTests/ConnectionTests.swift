@@ -81,6 +81,23 @@ import Wire
         }
     }
 
+    @Test func `a broken connection to a living peer is made anew at once`() throws {
+        let world = try PeerWorld()
+        let journal = Journal()
+        let asker = world.start(1, journal: journal)
+        world.start(2)
+        let (first, second) = (world.machines[0], world.machines[1])
+        let network = world.simulator.network
+        world.run { loop in
+            _ = try await asker.call(NodeID(2), Self.small, deadline: loop.now + .seconds(1))
+            network.resetConnections(between: first, and: second)
+            try await loop.sleep(for: .milliseconds(10))
+            let result = await asker.result(2, Self.small, within: .milliseconds(20), on: loop)
+            #expect(result == .success(PeerResponse(head: [1])))
+        }
+        #expect(journal.lines == ["up(2)", "lost(2)", "up(2)"])
+    }
+
     @Test func `an idle connection is kept, a silent one is given up`() throws {
         let world = try PeerWorld()
         let journal = Journal()

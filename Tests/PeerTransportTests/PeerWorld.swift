@@ -144,3 +144,12 @@ func patterned(_ count: Int, _ start: Int = 0) -> [UInt8] {
     while bytes.count < count { bytes += period.prefix(count - bytes.count) }
     return bytes
 }
+
+extension [[UInt8]] {
+    /// The pieces one behind the other.
+    var whole: [UInt8] {
+        var bytes: [UInt8] = []
+        for piece in self { bytes += piece }
+        return bytes
+    }
+}
