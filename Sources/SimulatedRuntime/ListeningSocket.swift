@@ -26,9 +26,17 @@ final class ListeningSocket: @unchecked Sendable {
 
     func accept() async throws(StreamFault) -> StreamEnd {
         self.network.simulator.confine()
-        if self.isClosed { throw .closed }
-        if !self.waiting.isEmpty { return self.waiting.removeFirst() }
-        let stream = await withUnsafeContinuation { self.acceptors.append($0) }
+        let stream = await withUnsafeContinuation {
+            (acceptor: UnsafeContinuation<StreamEnd?, Never>) in
+            // Looked at only here: a task may pass through the run queue on its way to suspension.
+            if self.isClosed {
+                acceptor.resume(returning: nil)
+            } else if !self.waiting.isEmpty {
+                acceptor.resume(returning: self.waiting.removeFirst())
+            } else {
+                self.acceptors.append(acceptor)
+            }
+        }
         guard let stream else { throw .closed }
         return stream
     }

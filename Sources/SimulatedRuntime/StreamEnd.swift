@@ -67,9 +67,13 @@ final class StreamEnd: @unchecked Sendable {
 
     func readable(by deadline: Instant) async throws(StreamFault) {
         self.network.simulator.confine()
-        if self.state == .closed { throw .closed }
-        if self.state != .open || self.hasPeerEnded || !self.received.isEmpty { return }
-        let fault = await withUnsafeContinuation { continuation in
+        let fault = await withUnsafeContinuation {
+            (continuation: UnsafeContinuation<StreamFault?, Never>) in
+            // Looked at only here: a task may pass through the run queue on its way to suspension.
+            if self.state == .closed { return continuation.resume(returning: .closed) }
+            if self.state != .open || self.hasPeerEnded || !self.received.isEmpty {
+                return continuation.resume(returning: nil)
+            }
             invariant(self.reader == nil, "one reader of a stream waits at a time")
             self.reader = self.waiter(continuation, by: deadline) { self.wakeReader($0) }
         }
@@ -100,9 +104,13 @@ final class StreamEnd: @unchecked Sendable {
 
     func writable(by deadline: Instant) async throws(StreamFault) {
         self.network.simulator.confine()
-        if self.state == .closed { throw .closed }
-        if self.state != .open || self.hasFinishedWriting || self.outgoing.roomBytes > 0 { return }
-        let fault = await withUnsafeContinuation { continuation in
+        let fault = await withUnsafeContinuation {
+            (continuation: UnsafeContinuation<StreamFault?, Never>) in
+            // Looked at only here: a task may pass through the run queue on its way to suspension.
+            if self.state == .closed { return continuation.resume(returning: .closed) }
+            if self.state != .open || self.hasFinishedWriting || self.outgoing.roomBytes > 0 {
+                return continuation.resume(returning: nil)
+            }
             invariant(self.writer == nil, "one writer of a stream waits at a time")
             self.writer = self.waiter(continuation, by: deadline) { self.wakeWriter($0) }
         }
