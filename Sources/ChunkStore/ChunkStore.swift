@@ -39,32 +39,57 @@ package actor ChunkStore {
     private var chunks: UInt64
     private var sealedBytes: UInt64
 
-    package nonisolated let counters = Counters()
+    package nonisolated let counters: Counters
 
     package struct Counters: Sendable {
-        package let chunksStored = Counter()
-        package let bytesStored = Counter()
-        package let syncs = Counter()
-        package let framesRead = Counter()
-        package let badFrames = Counter()
-        package let refusedFull = Counter()
-        package let refusedOverloaded = Counter()
+        package let chunksStored: Counter
+        package let bytesStored: Counter
+        package let syncs: Counter
+        package let framesRead: Counter
+        package let badFrames: Counter
+        package let refusedFull: Counter
+        package let refusedOverloaded: Counter
         /// Records entered into the index from the segments at a start.
-        package let recordsRecovered = Counter()
-        package let recordsTorn = Counter()
+        package let recordsRecovered: Counter
+        package let recordsTorn: Counter
+
+        package init(_ registry: MetricsRegistry) {
+            self.chunksStored = registry.counter(
+                "holdfast_store_chunks_stored_total", help: "Chunks stored durably.")
+            self.bytesStored = registry.counter(
+                "holdfast_store_bytes_stored_total", help: "Sealed bytes stored durably.")
+            self.syncs = registry.counter(
+                "holdfast_store_syncs_total", help: "Synced writes of segments.")
+            self.framesRead = registry.counter(
+                "holdfast_store_frames_read_total", help: "Sealed frames read and checked.")
+            self.badFrames = registry.counter(
+                "holdfast_store_bad_frames_total",
+                help: "Reads that met a frame whose checksum did not hold.")
+            self.refusedFull = registry.counter(
+                "holdfast_store_refused_full_total", help: "Chunks refused for want of disk space.")
+            self.refusedOverloaded = registry.counter(
+                "holdfast_store_refused_overloaded_total",
+                help: "Chunks refused for want of memory.")
+            self.recordsRecovered = registry.counter(
+                "holdfast_store_records_recovered_total",
+                help: "Records entered into the index from segments at starts.")
+            self.recordsTorn = registry.counter(
+                "holdfast_store_records_torn_total", help: "Torn records passed over at starts.")
+        }
     }
 
     /// Opens the store of a directory, making it when nothing is there, and brings the index up to
     /// the segments.
     package static func open(
         _ settings: ChunkStoreSettings, in environment: any Environment, loop: any EventLoop,
-        stores: any StoreFactory, end: @escaping ProcessEnd
+        stores: any StoreFactory, end: @escaping ProcessEnd,
+        registry: MetricsRegistry = MetricsRegistry()
     ) async throws(ChunkStoreFault) -> ChunkStore {
         let opened = try await environment.blocking(.disk) {
             () throws(ChunkStoreFault) -> Opened in
             try Opened(settings, environment.files, stores)
         }
-        return ChunkStore(opened, settings, environment, loop, end)
+        return ChunkStore(opened, settings, environment, loop, end, registry)
     }
 
     private struct Opened: Sendable {
@@ -105,8 +130,9 @@ package actor ChunkStore {
 
     private init(
         _ opened: Opened, _ settings: ChunkStoreSettings, _ environment: any Environment,
-        _ loop: any EventLoop, _ end: @escaping ProcessEnd
+        _ loop: any EventLoop, _ end: @escaping ProcessEnd, _ registry: MetricsRegistry
     ) {
+        self.counters = Counters(registry)
         self.end = end
         self.environment = environment
         self.loop = loop

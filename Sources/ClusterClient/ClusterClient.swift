@@ -18,7 +18,7 @@ package final class ClusterClient: Sendable {
     package let peers: any Peers
     package let node: NodeID
     package let settings: ClusterClientSettings
-    package let counters = ClusterClientCounters()
+    package let counters: ClusterClientCounters
     let state: Mutex<State>
 
     struct State: Sendable {
@@ -35,8 +35,9 @@ package final class ClusterClient: Sendable {
 
     package init(
         _ settings: ClusterClientSettings, node: NodeID, environment: any Environment,
-        loop: any EventLoop, peers: any Peers
+        loop: any EventLoop, peers: any Peers, registry: MetricsRegistry = MetricsRegistry()
     ) {
+        self.counters = ClusterClientCounters(registry)
         self.environment = environment
         self.loop = loop
         self.peers = peers
@@ -178,10 +179,28 @@ package struct ClusterClientSettings: Sendable {
 }
 
 package struct ClusterClientCounters: Sendable {
-    package let commands = Counter()
-    package let queries = Counter()
-    package let retries = Counter()
-    package let staleSlots = Counter()
-    package let outcomesUnknown = Counter()
-    package let refreshesFailed = Counter()
+    package let commands: Counter
+    package let queries: Counter
+    package let retries: Counter
+    package let staleSlots: Counter
+    package let outcomesUnknown: Counter
+    package let refreshesFailed: Counter
+
+    package init(_ registry: MetricsRegistry) {
+        self.commands = registry.counter(
+            "holdfast_cluster_commands_total", help: "Commands submitted.")
+        self.queries = registry.counter(
+            "holdfast_cluster_queries_total", help: "Queries asked.")
+        self.retries = registry.counter(
+            "holdfast_cluster_retries_total", help: "Attempts beyond the first.")
+        self.staleSlots = registry.counter(
+            "holdfast_cluster_stale_slots_total",
+            help: "Answers that the group does not own the slot.")
+        self.outcomesUnknown = registry.counter(
+            "holdfast_cluster_outcomes_unknown_total",
+            help: "Commands whose outcome was told as unknown.")
+        self.refreshesFailed = registry.counter(
+            "holdfast_cluster_refreshes_failed_total",
+            help: "Failed attempts to refresh the tables.")
+    }
 }

@@ -28,7 +28,7 @@ package actor MetaNode {
     nonisolated let tables: RaftLogTables
     nonisolated let secrets: MetaSecrets
     nonisolated let end: ProcessEnd
-    package nonisolated let counters = MetaCounters()
+    package nonisolated let counters: MetaCounters
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
@@ -94,8 +94,9 @@ package actor MetaNode {
     init(
         _ opened: OpenedMeta, _ settings: MetaSettings, _ environment: any Environment,
         _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets,
-        _ end: @escaping ProcessEnd, _ logger: Logger
+        _ end: @escaping ProcessEnd, _ registry: MetricsRegistry, _ logger: Logger
     ) {
+        self.counters = MetaCounters(registry)
         self.environment = environment
         self.loop = loop
         self.peers = peers

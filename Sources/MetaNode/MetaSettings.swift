@@ -58,14 +58,36 @@ package struct MetaSettings: Sendable {
 
 /// What the meta role counts.
 package struct MetaCounters: Sendable {
-    package let commandsProposed = Counter()
-    package let entriesProposed = Counter()
-    package let entriesApplied = Counter()
-    package let logSyncs = Counter()
-    package let electionsWon = Counter()
-    package let truncations = Counter()
-    package let queries = Counter()
+    package let commandsProposed: Counter
+    package let entriesProposed: Counter
+    package let entriesApplied: Counter
+    package let logSyncs: Counter
+    package let electionsWon: Counter
+    package let truncations: Counter
+    package let queries: Counter
     /// Queries that were answered on the loop, without a trip to the pool.
-    package let queriesFromCache = Counter()
-    package let readIndexes = Counter()
+    package let queriesFromCache: Counter
+    package let readIndexes: Counter
+
+    package init(_ registry: MetricsRegistry) {
+        self.commandsProposed = registry.counter(
+            "holdfast_meta_commands_proposed_total", help: "Commands handed to Raft.")
+        self.entriesProposed = registry.counter(
+            "holdfast_meta_entries_proposed_total", help: "Log entries they shared.")
+        self.entriesApplied = registry.counter(
+            "holdfast_meta_entries_applied_total", help: "Committed entries applied.")
+        self.logSyncs = registry.counter(
+            "holdfast_meta_log_syncs_total", help: "Synced writes of the Raft log.")
+        self.electionsWon = registry.counter(
+            "holdfast_meta_elections_won_total", help: "Times this node became a leader.")
+        self.truncations = registry.counter(
+            "holdfast_meta_truncations_total", help: "Times a log was shortened.")
+        self.queries = registry.counter(
+            "holdfast_meta_queries_total", help: "Queries answered.")
+        self.queriesFromCache = registry.counter(
+            "holdfast_meta_queries_from_cache_total",
+            help: "Queries answered without a trip to the disk threads.")
+        self.readIndexes = registry.counter(
+            "holdfast_meta_read_indexes_total", help: "Linearizable reads begun.")
+    }
 }

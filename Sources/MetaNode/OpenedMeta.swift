@@ -70,12 +70,12 @@ extension MetaNode {
     package static func open(
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
-        end: @escaping ProcessEnd, logger: Logger
+        end: @escaping ProcessEnd, registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.disk) { () throws(MetaFault) -> OpenedMeta in
             try OpenedMeta(settings, stores: stores)
         }
-        return MetaNode(opened, settings, environment, loop, peers, secrets, end, logger)
+        return MetaNode(opened, settings, environment, loop, peers, secrets, end, registry, logger)
     }
 }
 

@@ -12,7 +12,7 @@ package final class ObjectAccess: Sendable {
     let environment: any Environment
     package let cluster: ClusterClient
     package let settings: ObjectAccessSettings
-    package let counters = ObjectAccessCounters()
+    package let counters: ObjectAccessCounters
     let transfer: ChunkTransfer
     let cache: BlockCache
     let budget: ByteBudget
@@ -20,8 +20,10 @@ package final class ObjectAccess: Sendable {
     private let buckets = Mutex<[BucketName: OpenBucket]>([:])
 
     package init(
-        _ settings: ObjectAccessSettings, environment: any Environment, cluster: ClusterClient
+        _ settings: ObjectAccessSettings, environment: any Environment, cluster: ClusterClient,
+        registry: MetricsRegistry = MetricsRegistry()
     ) {
+        self.counters = ObjectAccessCounters(registry)
         self.environment = environment
         self.cluster = cluster
         self.settings = settings
@@ -225,16 +227,41 @@ package struct ObjectAccessSettings: Sendable, Equatable {
 }
 
 package struct ObjectAccessCounters: Sendable {
-    package let objectsPut = Counter()
-    package let bytesPut = Counter()
-    package let bytesRead = Counter()
-    package let handoffWrites = Counter()
-    package let hedgedReads = Counter()
-    package let copiesFailed = Counter()
-    package let copiesNeedingRepair = Counter()
+    package let objectsPut: Counter
+    package let bytesPut: Counter
+    package let bytesRead: Counter
+    package let handoffWrites: Counter
+    package let hedgedReads: Counter
+    package let copiesFailed: Counter
+    package let copiesNeedingRepair: Counter
     /// Frames that a tag did not prove; answered from another copy.
-    package let framesRefused = Counter()
-    package let blockHits = Counter()
-    package let blockMisses = Counter()
-    package let blocksCoalesced = Counter()
+    package let framesRefused: Counter
+    package let blockHits: Counter
+    package let blockMisses: Counter
+    package let blocksCoalesced: Counter
+
+    package init(_ registry: MetricsRegistry) {
+        self.objectsPut = registry.counter(
+            "holdfast_access_objects_put_total", help: "Objects stored.")
+        self.bytesPut = registry.counter(
+            "holdfast_access_bytes_put_total", help: "Bytes of objects stored.")
+        self.bytesRead = registry.counter(
+            "holdfast_access_bytes_read_total", help: "Bytes of objects handed out.")
+        self.handoffWrites = registry.counter(
+            "holdfast_access_handoff_writes_total", help: "Copies sent to stand-ins for homes.")
+        self.hedgedReads = registry.counter(
+            "holdfast_access_hedged_reads_total", help: "Copies asked because another was late.")
+        self.copiesFailed = registry.counter(
+            "holdfast_access_copies_failed_total", help: "Copies that could not be read.")
+        self.copiesNeedingRepair = registry.counter(
+            "holdfast_access_copies_needing_repair_total", help: "Copies found missing or bad.")
+        self.framesRefused = registry.counter(
+            "holdfast_access_frames_refused_total", help: "Frames whose tag did not hold.")
+        self.blockHits = registry.counter(
+            "holdfast_access_block_hits_total", help: "Blocks found in memory.")
+        self.blockMisses = registry.counter(
+            "holdfast_access_block_misses_total", help: "Blocks fetched from stores.")
+        self.blocksCoalesced = registry.counter(
+            "holdfast_access_blocks_coalesced_total", help: "Blocks that another fetch brought.")
+    }
 }
