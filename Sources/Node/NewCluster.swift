@@ -1,0 +1,174 @@
+import Catalog
+import Cryptography
+import IORuntime
+import MetaNode
+import Placement
+import Primitives
+import Wire
+
+/// A cluster that does not exist yet: all that `holdfast init` makes for it. The nodes' identities
+/// are to be carried to their machines; the authority's key stays with the operator.
+package struct NewCluster: Sendable {
+    /// One node as the operator wants it.
+    package struct NodePlan: Equatable, Sendable {
+        package var node: NodeID
+        package var zone: String
+        package var peer: SocketAddress
+        package var edge: SocketAddress
+        package var https: SocketAddress
+        package var admin: SocketAddress
+
+        package init(
+            node: NodeID, zone: String, peer: SocketAddress, edge: SocketAddress,
+            https: SocketAddress, admin: SocketAddress
+        ) {
+            self.node = node
+            self.zone = zone
+            self.peer = peer
+            self.edge = edge
+            self.https = https
+            self.admin = admin
+        }
+    }
+
+    package enum Fault: Error, Equatable, Sendable {
+        case layout(LayoutFault)
+        case certificate(CertificateFault)
+        case badKey(String)
+    }
+
+    /// Raft's groups in a new cluster: the system group and two data groups.
+    package static let groups = [GroupID(0), GroupID(1), GroupID(2)]
+    package static let firstOwner = "root"
+
+    package let cluster: ClusterID
+    package let authority: CertificateAuthority
+    package let identities: [NodeIdentity]
+    /// The first access key, whose secret is nowhere else in the clear.
+    package let accessKey: String
+    package let secret: String
+    let masterKeyBytes: [UInt8]
+    let bootstrap: Bootstrap
+
+    /// - Parameter randomness: unpredictable bytes.
+    package init(
+        nodes: [NodePlan], now: Timestamp, randomness: (Int) -> [UInt8]
+    ) throws(Fault) {
+        guard let cluster = ClusterID(bytes: randomness(16)),
+            let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes)),
+            let linkSeed = Optional(randomness(Ed25519PrivateKey.seedSizeBytes)),
+            let linkKey = Ed25519PrivateKey(seed: linkSeed)
+        else { brokenInvariant("randomness comes in the size that was asked for") }
+        self.cluster = cluster
+        self.masterKeyBytes = masterKey.bytes
+        self.accessKey = "HF" + Hex.encode(randomness(9)).uppercased()
+        self.secret = Base64.encodeForURL(randomness(30))
+        do throws(CertificateFault) {
+            self.authority = try CertificateAuthority.make(cluster: cluster, now: now)
+        } catch { throw .certificate(error) }
+        let master = MasterKey(masterKey)
+        self.bootstrap = try Self.bootstrap(
+            cluster: cluster, nodes: nodes, accessKey: self.accessKey, secret: self.secret,
+            linkSeed: linkSeed, linkPublicKey: linkKey.publicKeyBytes, master: master,
+            randomness: randomness)
+        let voters = Self.voters(of: nodes)
+        let peers = Dictionary(uniqueKeysWithValues: nodes.map { ($0.node, $0.peer) })
+        var identities: [NodeIdentity] = []
+        for plan in nodes {
+            let isMeta = voters.contains(plan.node)
+            let configuration = NodeConfiguration(
+                cluster: cluster, node: plan.node, zone: plan.zone,
+                roles: isMeta ? .all : [.store, .edge], peer: plan.peer, edge: plan.edge,
+                https: plan.https, admin: plan.admin, peers: peers, voters: voters,
+                groups: Self.groups)
+            do throws(CertificateFault) {
+                identities.append(
+                    NodeIdentity(
+                        configuration: configuration,
+                        authority: self.authority.pem.certificatePEM,
+                        node: try self.authority.issue(
+                            node: plan.node, names: [plan.peer.host], now: now),
+                        door: try self.authority.issueDoor(
+                            names: Self.doorNames(plan), now: now),
+                        masterKey: isMeta ? master : nil,
+                        bootstrap: isMeta ? self.bootstrap : nil))
+            } catch { throw .certificate(error) }
+        }
+        self.identities = identities
+    }
+
+    /// Five voters, or three where there are fewer than five nodes, or one.
+    static func voters(of nodes: [NodePlan]) -> [NodeID] {
+        let count = nodes.count >= 5 ? 5 : nodes.count >= 3 ? 3 : 1
+        return nodes.map(\.node).sorted().prefix(count).map { $0 }
+    }
+
+    private static func doorNames(_ plan: NodePlan) -> [String] {
+        var names = [plan.https.host]
+        for name in ["localhost", "127.0.0.1"] where !names.contains(name) { names.append(name) }
+        return names
+    }
+
+    private static func bootstrap(
+        cluster: ClusterID, nodes: [NodePlan], accessKey: String, secret: String,
+        linkSeed: [UInt8], linkPublicKey: [UInt8], master: MasterKey,
+        randomness: (Int) -> [UInt8]
+    ) throws(Fault) -> Bootstrap {
+        guard let id = AccessKeyID(accessKey), let owner = OwnerID(Self.firstOwner) else {
+            throw .badKey(accessKey)
+        }
+        let descriptors = nodes.map { NodeDescriptor(id: $0.node, zone: $0.zone) }
+        let voters = Self.voters(of: nodes)
+        let layout: Layout
+        do throws(LayoutFault) {
+            layout = try LayoutBuilder.build(version: LayoutVersion(1), nodes: descriptors)
+        } catch { throw .layout(error) }
+        func wrap(_ secret: [UInt8], _ context: String) -> [UInt8] {
+            master.wrap(secret, context: context, nonce: randomness(MasterKey.nonceSizeBytes))
+        }
+        let groups = Self.groups.enumerated().map { position, group in
+            GroupDescriptor(
+                id: group, voters: voters, preferredLeader: voters[position % voters.count])
+        }
+        return Bootstrap(
+            cluster: cluster,
+            firstAccessKey: AccessKey(
+                id: id, owner: owner, state: .active,
+                wrappedSecret: wrap(
+                    Array(secret.utf8), MetaSecrets.Context.accessKey(id))),
+            linkKey: LinkKey(
+                id: "1", algorithm: .ed25519, publicKey: linkPublicKey,
+                wrappedPrivateKey: wrap(linkSeed, MetaSecrets.Context.linkKey("1"))),
+            nodes: zip(nodes, descriptors).map { plan, descriptor in
+                NodeRecord(
+                    descriptor: descriptor, address: plan.peer.description,
+                    roles: voters.contains(plan.node) ? .all : [.store, .edge])
+            },
+            layout: layout,
+            groupTable: GroupTable(version: 1, dealingSlotsTo: groups))
+    }
+
+    /// Writes the identity of one node. Blocking.
+    package func write(
+        _ identity: NodeIdentity, into directory: String, _ files: any FileSystem
+    ) throws(FileFault) {
+        try files.makeDirectory(directory)
+        typealias Name = NodeIdentity.File
+        var contents: [(String, [UInt8])] = [
+            (Name.authority, Array(identity.authority.utf8)),
+            (Name.nodeCertificate, Array(identity.node.certificatePEM.utf8)),
+            (Name.nodeKey, Array(identity.node.keyPEM.utf8)),
+            (Name.doorCertificate, Array(identity.door.certificatePEM.utf8)),
+            (Name.doorKey, Array(identity.door.keyPEM.utf8)),
+        ]
+        if identity.masterKey != nil {
+            contents.append((Name.masterKey, Array((Hex.encode(self.masterKeyBytes) + "\n").utf8)))
+            contents.append((Name.bootstrap, self.bootstrap.encoded))
+        }
+        // Last, so that a half-written identity has no configuration and is refused.
+        contents.append((Name.configuration, Array(identity.configuration.text.utf8)))
+        for (name, bytes) in contents {
+            try files.replace(directory + "/" + name, with: bytes)
+        }
+    }
+}

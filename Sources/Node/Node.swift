@@ -1,0 +1,249 @@
+import Catalog
+import ChunkStore
+import ClusterClient
+import Cryptography
+import EdgeNode
+import HTTPTransport
+import IORuntime
+import MetaNode
+import ObjectAccess
+import OrderedStorage
+import PeerTransport
+import Primitives
+import StoreNode
+import Synchronization
+import Telemetry
+
+/// How a node is run, beside who it is.
+package struct NodeOptions: Sendable {
+    package var identityDirectory: String
+    package var dataDirectory: String
+    package var access = ObjectAccessSettings()
+    /// Free disk space that chunks leave to the Raft log and to deletes.
+    package var reserveBytes: UInt64 = 1 << 30
+    package var logLevel = LogLevel.info
+
+    package init(identityDirectory: String, dataDirectory: String) {
+        self.identityDirectory = identityDirectory
+        self.dataDirectory = dataDirectory
+    }
+}
+
+/// How a node's connections are secured: TLS, or in simulation asserted identities.
+package struct NodeSecurity: Sendable {
+    package var peers: any ChannelSecurity
+    /// Nil: no HTTPS door.
+    package var doors: (any ChannelSecurity)?
+
+    package init(peers: any ChannelSecurity, doors: (any ChannelSecurity)?) {
+        self.peers = peers
+        self.doors = doors
+    }
+
+    /// TLS by the certificates of an identity.
+    package init(_ identity: NodeIdentity) throws(CertificateFault) {
+        self.init(
+            peers: try TLSChannelSecurity.peers(
+                identity: identity.node, authority: identity.authority,
+                cluster: identity.configuration.cluster, isRevoked: { _ in false }),
+            doors: try TLSChannelSecurity.doors(certificate: identity.door))
+    }
+}
+
+/// One process of a cluster: the roles that its identity names, on one switchboard.
+package final class Node: Sendable {
+    package let identity: NodeIdentity
+    let environment: any Environment
+    let registry: MetricsRegistry
+    let logger: Logger
+    let switchboard: Switchboard
+    package let cluster: ClusterClient
+    package let access: ObjectAccess
+    package let meta: MetaNode?
+    package let store: ChunkStore?
+    private let edge: EdgeNode?
+    private let admin: HTTPServer
+
+    private init(
+        identity: NodeIdentity, environment: any Environment, registry: MetricsRegistry,
+        logger: Logger, switchboard: Switchboard, cluster: ClusterClient, access: ObjectAccess,
+        meta: MetaNode?, store: ChunkStore?, edge: EdgeNode?, admin: HTTPServer
+    ) {
+        self.identity = identity
+        self.environment = environment
+        self.registry = registry
+        self.logger = logger
+        self.switchboard = switchboard
+        self.cluster = cluster
+        self.access = access
+        self.meta = meta
+        self.store = store
+        self.edge = edge
+        self.admin = admin
+    }
+
+    /// Opens the node's data, listens, and begins to take part. Returns when the node can be
+    /// reached; whether its cluster can decide anything yet is another question.
+    package static func start(
+        _ identity: NodeIdentity, _ options: NodeOptions, security: NodeSecurity,
+        in environment: any Environment, stores: any StoreFactory
+    ) async throws(NodeFault) -> Node {
+        let configuration = identity.configuration
+        let loop = environment.loops[0]
+        let registry = MetricsRegistry()
+        let logger = Logger(
+            component: "node", minimum: options.logLevel, clock: { environment.wallClock },
+            sink: { environment.log($0) }
+        ).with(["node": configuration.node])
+        let data = DataDirectory(
+            directory: options.dataDirectory, identityDirectory: options.identityDirectory,
+            cluster: configuration.cluster, node: configuration.node)
+        let files = environment.files
+        try await environment.blocking(.disk) { () throws(NodeFault) in try data.claim(files) }
+        let end: ProcessEnd = { status, reason in
+            await environment.blocking(.disk) { data.markDamaged(reason, files) }
+            await environment.terminate(status: status, reason: reason)
+        }
+
+        let calls = NodeCalls()
+        let switchboard = Switchboard(
+            environment: environment, loop: loop,
+            identity: PeerIdentityCard(
+                node: configuration.node, cluster: configuration.cluster,
+                security: security.peers),
+            answerer: calls, metrics: PeerMetrics(registry), log: logger,
+            events: { calls.peerChanged($0) })
+        let cluster = ClusterClient(
+            ClusterClientSettings(metaNodes: configuration.voters), node: configuration.node,
+            environment: environment, loop: loop, peers: switchboard, registry: registry)
+        let access = ObjectAccess(
+            options.access, environment: environment, cluster: cluster, registry: registry)
+        let roles = Roles(
+            identity: identity, options: options, environment: environment, loop: loop,
+            stores: stores, registry: registry, logger: logger, end: end)
+        let meta = try await roles.openMeta(peers: switchboard)
+        let store = try await roles.openStore()
+        calls.serve(meta: meta, store: store.map { StoreNode(store: $0) }, cluster: cluster)
+        do throws(StreamFault) { try switchboard.listen(on: configuration.peer) } catch {
+            throw .cannotListen(configuration.peer, "\(error)")
+        }
+        switchboard.setAddresses(configuration.peers)
+        meta?.start()
+        let edge = try await roles.startEdge(access, cluster, https: security.doors)
+        let admin = HTTPServer(
+            environment,
+            responder: AdminPort(
+                identity: identity, registry: registry, cluster: cluster, meta: meta, store: store)
+        )
+        do throws(StreamFault) { _ = try await admin.start(on: configuration.admin) } catch {
+            throw .cannotListen(configuration.admin, "\(error)")
+        }
+        let node = Node(
+            identity: identity, environment: environment, registry: registry, logger: logger,
+            switchboard: switchboard, cluster: cluster, access: access, meta: meta, store: store,
+            edge: edge, admin: admin)
+        loop.spawn { await node.joinCluster() }
+        return node
+    }
+
+    private func joinCluster() async {
+        do throws(ClusterFault) {
+            try await self.cluster.start()
+            self.logger.info("joined the cluster")
+        } catch {
+            self.logger.error("could not join the cluster", ["reason": "\(error)"])
+        }
+    }
+
+    /// Ends the node in good order: finishes requests, hands leaderships over, closes its stores.
+    package func stop(by deadline: Instant) async {
+        await self.edge?.drain(by: deadline)
+        await self.meta?.drain()
+        do { try await self.environment.loops[0].sleep(for: .milliseconds(100)) } catch {}
+        await self.meta?.stop()
+        await self.switchboard.shutDown(by: deadline)
+        await self.admin.drain(by: deadline)
+        await self.store?.close()
+        self.logger.info("stopped")
+    }
+}
+
+/// Opens the roles of a node, each in its own directory below the node's data.
+private struct Roles {
+    let identity: NodeIdentity
+    let options: NodeOptions
+    let environment: any Environment
+    let loop: any EventLoop
+    let stores: any StoreFactory
+    let registry: MetricsRegistry
+    let logger: Logger
+    let end: ProcessEnd
+
+    private var configuration: NodeConfiguration { self.identity.configuration }
+
+    func openMeta(peers: any Peers) async throws(NodeFault) -> MetaNode? {
+        guard self.configuration.roles.contains(.meta), let key = self.identity.masterKey else {
+            return nil
+        }
+        let directory = self.options.dataDirectory + "/meta"
+        try await self.makeDirectory(directory + "/state")
+        let settings = MetaSettings(
+            node: self.configuration.node, directory: directory,
+            groups: self.configuration.groups, voters: self.configuration.voters,
+            bootstrap: self.identity.bootstrap)
+        do throws(MetaFault) {
+            return try await MetaNode.open(
+                settings, in: self.environment, loop: self.loop, stores: self.stores,
+                peers: peers, secrets: MetaSecrets(masterKey: key), end: self.end,
+                registry: self.registry, logger: self.logger.component("meta"))
+        } catch {
+            switch error {
+            case .damaged(let reason): throw .damaged(directory: directory, reason: reason)
+            case .store(let reason): throw .store(reason)
+            }
+        }
+    }
+
+    func openStore() async throws(NodeFault) -> ChunkStore? {
+        guard self.configuration.roles.contains(.store) else { return nil }
+        let directory = self.options.dataDirectory + "/chunks"
+        try await self.makeDirectory(directory)
+        let settings = ChunkStoreSettings(
+            directory: directory, reserveBytes: self.options.reserveBytes)
+        do throws(ChunkStoreFault) {
+            return try await ChunkStore.open(
+                settings, in: self.environment, loop: self.loop, stores: self.stores,
+                end: self.end, registry: self.registry)
+        } catch {
+            switch error {
+            case .inUse(let directory):
+                throw .store("\(directory) is in use by another process; stop that one first")
+            case .file(let reason), .index(let reason): throw .store(reason)
+            }
+        }
+    }
+
+    func startEdge(
+        _ access: ObjectAccess, _ cluster: ClusterClient, https: (any ChannelSecurity)?
+    ) async throws(NodeFault) -> EdgeNode? {
+        guard self.configuration.roles.contains(.edge) else { return nil }
+        var settings = EdgeSettings(edge: self.configuration.edge)
+        settings.https = https == nil ? nil : self.configuration.https
+        let edge = EdgeNode(
+            settings, environment: self.environment, access: access, cluster: cluster,
+            https: https, registry: self.registry, logger: self.logger.component("edge"))
+        do throws(StreamFault) { try await edge.start() } catch {
+            throw .cannotListen(self.configuration.edge, "\(error)")
+        }
+        return edge
+    }
+
+    private func makeDirectory(_ path: String) async throws(NodeFault) {
+        let files = self.environment.files
+        do throws(FileFault) {
+            try await self.environment.blocking(.disk) { () throws(FileFault) in
+                try files.makeDirectory(path)
+            }
+        } catch { throw .file("\(error)") }
+    }
+}
