@@ -64,6 +64,7 @@ package actor MetaNode {
         case lost(NodeID)
         case gone(NodeID)
         case transfer(GroupID, to: NodeID)
+        case standForElection
     }
 
     private struct Inbox: Sendable {
@@ -124,7 +125,8 @@ package actor MetaNode {
         self.groups = groups
     }
 
-    /// Begins to tick. The replicas begin as followers.
+    /// Begins to tick. The replicas begin as followers; where this node is the preferred leader of a
+    /// group that has none, it stands at once instead of after an election timeout.
     package nonisolated func start() {
         let period = self.settings.tickPeriod
         self.loop.spawn {
@@ -132,6 +134,10 @@ package actor MetaNode {
                 self.post(.tick)
                 do { try await self.loop.sleep(for: period) } catch { return }
             }
+        }
+        self.loop.spawn {
+            do { try await self.loop.sleep(for: self.settings.firstElectionDelay) } catch { return }
+            self.post(.standForElection)
         }
     }
 
@@ -227,6 +233,11 @@ package actor MetaNode {
             for group in self.groupOrder { self.step(group, .forgetLeader(node)) }
         case .transfer(let group, let node):
             self.step(group, .transferLeadership(to: node))
+        case .standForElection:
+            for group in self.groupOrder
+            where self.settings.preferredLeaders[group] == self.node
+                && self.groups[group]?.replica.leader == nil
+            { self.step(group, .campaign) }
         }
     }
 

@@ -22,6 +22,8 @@ package struct MetaSettings: Sendable {
 
     /// One tick of Raft's clocks.
     package var tickPeriod: Duration = .milliseconds(20)
+    /// How long a preferred leader listens for a leader, at its start, before it stands itself.
+    package var firstElectionDelay: Duration = .milliseconds(300)
     /// Commands that share one entry.
     package var commandsPerEntry = 1024
     /// Bytes of commands that share one entry, beside the first.

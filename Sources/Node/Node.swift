@@ -187,9 +187,13 @@ private struct Roles {
         }
         let directory = self.options.dataDirectory + "/meta"
         try await self.makeDirectory(directory + "/state")
+        let preferred = (self.identity.bootstrap?.groupTable.groups ?? []).compactMap { group in
+            group.preferredLeader.map { (group.id, $0) }
+        }
         let settings = MetaSettings(
             node: self.configuration.node, directory: directory,
             groups: self.configuration.groups, voters: self.configuration.voters,
+            preferredLeaders: Dictionary(preferred, uniquingKeysWith: { first, _ in first }),
             bootstrap: self.identity.bootstrap)
         do throws(MetaFault) {
             return try await MetaNode.open(
