@@ -167,8 +167,12 @@ package struct PutObject: Equatable, Sendable {
 
 /// Where the bytes of a new version are.
 package enum ObjectContent: Equatable, Sendable {
-    case new(Manifest, placedBy: LayoutVersion)
-    /// Those of a manifest of the same bucket, which both then share: a copy.
+    /// Bytes under the key of the bucket of version `sealedFor`, and refused by any other: an edge
+    /// may remember a key for a while after the bucket was deleted and made again, and what it seals
+    /// with that one nobody could ever open.
+    case new(Manifest, placedBy: LayoutVersion, sealedFor: VersionID)
+    /// Those of a manifest of the same bucket, which both then share: a copy. It needs no version of
+    /// the bucket: no manifest outlives its bucket, and no identity of one is used again.
     case existing(ManifestID)
 }
 

@@ -32,6 +32,9 @@ package enum CommandResult: Equatable, Sendable {
     case bucketDeleted
     case bucketNotEmpty
     case noSuchBucket
+    /// The bucket that the bytes were sealed for is gone, and another has its name and a key of its
+    /// own; nothing changed.
+    case bucketReplaced
 
     case stored(VersionID, at: Timestamp)
     case preconditionFailed

@@ -23,8 +23,8 @@ extension CommandResult: WireMessage {
         case .groupTableSet(let version), .groupTableChanged(let version): writer.write(version)
         case .malformed, .wrongGroup, .sessionUnknown, .limitReached, .bucketCreated,
             .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
-            .preconditionFailed, .noSuchKey, .noSuchManifest, .accessKeyCreated, .accessKeyTaken,
-            .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
+            .bucketReplaced, .preconditionFailed, .noSuchKey, .noSuchManifest, .accessKeyCreated,
+            .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
             .nodeIdentityUsed, .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved:
             break
         }
@@ -55,6 +55,7 @@ extension CommandResult: WireMessage {
         case .accessKeyCreated: 27
         case .accessKeyTaken: 28
         case .accessKeyDeleted: 29
+        case .bucketReplaced: 30
         case .bootstrapped: 64
         case .bootstrappedBefore: 65
         case .bootstrapFinished: 66
@@ -120,6 +121,7 @@ extension CommandResult: WireMessage {
         case 27: .accessKeyCreated
         case 28: .accessKeyTaken
         case 29: .accessKeyDeleted
+        case 30: .bucketReplaced
         default: nil
         }
     }

@@ -4,13 +4,15 @@ internal import Wire
 
 /// Buckets and access keys.
 extension EntryApplication {
-    mutating func create(_ create: CreateBucket) throws(StoreFault) -> CommandResult {
+    mutating func create(
+        _ create: CreateBucket, versionBase: UInt64
+    ) throws(StoreFault) -> CommandResult {
         if let present = try self.view.bucket(create.name) {
             return present.owner == create.owner ? .bucketAlreadyOwned : .bucketTaken
         }
         let bucket = Bucket(
-            name: create.name, owner: create.owner, created: self.now,
-            wrappedKey: create.wrappedKey)
+            name: create.name, version: self.version(above: versionBase), owner: create.owner,
+            created: self.now, wrappedKey: create.wrappedKey)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name), bucket.row)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
         self.invalidate(create.name, nil)

@@ -8,16 +8,19 @@ extension EntryApplication {
     mutating func put(
         _ put: PutObject, versionBase: UInt64
     ) throws(StoreFault) -> CommandResult {
-        guard try self.view.hasBucket(put.bucket) else { return .noSuchBucket }
+        guard let bucket = try self.view.bucket(put.bucket) else { return .noSuchBucket }
+        // Before the precondition: that one speaks of objects in the bucket that was meant.
+        if case .new(_, _, let sealedFor) = put.content, sealedFor != bucket.version {
+            return .bucketReplaced
+        }
         let headKey = CatalogKeys.head(put.key, in: put.bucket)
         let current = try self.view.row(CatalogFamilies.heads, headKey, as: ObjectHead.self)
         if let refusal = put.precondition.refusal(for: current) { return refusal }
 
-        let version = VersionID(
-            index: self.position.index, ordinal: self.ordinal, base: versionBase)
+        let version = self.version(above: versionBase)
         let manifest: ManifestID
         switch put.content {
-        case .new(let content, let layout):
+        case .new(let content, let layout, _):
             manifest = ManifestID(rawValue: version.rawValue)
             try self.add(content, as: manifest, in: put.bucket, placedBy: layout)
         case .existing(let shared):
@@ -31,9 +34,9 @@ extension EntryApplication {
         if let current { try self.releaseManifest(current.manifest, in: put.bucket) }
 
         let head = ObjectHead(
-            version: version, manifest: manifest, size: put.size, modified: self.now,
-            entityTag: put.entityTag, sha256: put.sha256, checksums: put.checksums,
-            attributes: put.attributes)
+            version: version, manifest: manifest, sealedFor: bucket.version, size: put.size,
+            modified: self.now, entityTag: put.entityTag, sha256: put.sha256,
+            checksums: put.checksums, attributes: put.attributes)
         self.put(CatalogFamilies.heads, headKey, head.row)
         self.invalidate(put.bucket, put.key)
         return .stored(version, at: self.now)

@@ -61,7 +61,7 @@ struct EntryApplication {
         case .openSession(let session): return try self.openSession(session)
         case .adoptSlots(let adopt): return try self.adopt(adopt)
         case .releaseSlots(let release): return try self.release(release)
-        case .createBucket(let create): return try self.create(create)
+        case .createBucket(let create): return try self.create(create, versionBase: versionBase)
         case .deleteBucket(let name): return try self.deleteBucket(name)
         case .putObject(let put): return try self.put(put, versionBase: versionBase)
         case .deleteObject(let delete): return try self.delete(delete)
@@ -85,6 +85,11 @@ struct EntryApplication {
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
             position: self.position)
+    }
+
+    /// The version of what the command makes: no other command of the slot makes the same.
+    func version(above versionBase: UInt64) -> VersionID {
+        VersionID(index: self.position.index, ordinal: self.ordinal, base: versionBase)
     }
 
     // What the operations write with.

@@ -49,9 +49,10 @@ extension ByteReader {
 extension ObjectContent: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         switch self {
-        case .new(let manifest, let layout):
+        case .new(let manifest, let layout, let bucketVersion):
             writer.write(tag: 1) {
                 $0.write(layout.rawValue)
+                $0.write(bucketVersion.rawValue)
                 $0.write(manifest)
             }
         case .existing(let manifest): writer.write(tag: 2) { $0.write(manifest.rawValue) }
@@ -63,7 +64,9 @@ extension ObjectContent: WireMessage {
         switch try reader.read(UInt8.self) {
         case 1:
             let layout = LayoutVersion(try reader.read())
-            self = .new(try Manifest(from: &reader), placedBy: layout)
+            let bucketVersion = VersionID(rawValue: try reader.read())
+            self = .new(
+                try Manifest(from: &reader), placedBy: layout, sealedFor: bucketVersion)
         case 2: self = .existing(ManifestID(rawValue: try reader.read()))
         default: throw .invalid(field: "content", offset: at)
         }
@@ -72,8 +75,8 @@ extension ObjectContent: WireMessage {
     /// Whether the content can be that of an object of `size` bytes.
     fileprivate func allows(size: UInt64) -> Bool {
         switch self {
-        case .new(.inline, _): size <= UInt64(CatalogLimits.inlineBytes)
-        case .new(.chunks(let chunks), _):
+        case .new(.inline, _, _): size <= UInt64(CatalogLimits.inlineBytes)
+        case .new(.chunks(let chunks), _, _):
             size == chunks.reduce(0) { $0 + UInt64($1.plainLength) }
         case .existing: true
         }

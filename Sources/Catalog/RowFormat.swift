@@ -26,6 +26,7 @@ extension ObjectHead: WireMessage {
         writer.write(formatVersion)
         writer.write(self.version.rawValue)
         writer.write(self.manifest.rawValue)
+        writer.write(self.sealedFor.rawValue)
         writer.write(self.size)
         writer.write(self.modified)
         writer.write(self.entityTag)
@@ -39,6 +40,7 @@ extension ObjectHead: WireMessage {
         self.init(
             version: VersionID(rawValue: try reader.read()),
             manifest: ManifestID(rawValue: try reader.read()),
+            sealedFor: VersionID(rawValue: try reader.read()),
             size: try reader.read(), modified: try reader.readTimestamp(),
             entityTag: try EntityTag(from: &reader), sha256: try reader.readSHA256(),
             checksums: try reader.readMessages(
@@ -51,6 +53,7 @@ extension Bucket: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         writer.write(formatVersion)
         writer.write(self.name)
+        writer.write(self.version.rawValue)
         writer.write(self.owner)
         writer.write(self.created)
         writer.writeBytes(self.wrappedKey)
@@ -59,11 +62,13 @@ extension Bucket: WireMessage {
     package init(from reader: inout ByteReader) throws(FormatFault) {
         try reader.readVersion(formatVersion)
         let name = try BucketName(from: &reader)
+        let version = VersionID(rawValue: try reader.read())
         let owner = try OwnerID(from: &reader)
         let created = try reader.readTimestamp()
         let key = try reader.readBytes(
             field: "wrapped bucket key", limit: CatalogLimits.wrappedBytes)
-        self.init(name: name, owner: owner, created: created, wrappedKey: Array(key))
+        self.init(
+            name: name, version: version, owner: owner, created: created, wrappedKey: Array(key))
     }
 }
 

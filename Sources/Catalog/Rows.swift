@@ -23,6 +23,10 @@ package struct AppliedPosition: Equatable, Sendable {
 package struct ObjectHead: Equatable, Sendable {
     package let version: VersionID
     package let manifest: ManifestID
+    /// The version of the bucket whose key opens the bytes. It stands here so that a reader learns
+    /// it in the same look as the manifest, and never opens them with the key of a bucket that had
+    /// the name before.
+    package let sealedFor: VersionID
     package let size: UInt64
     package let modified: Timestamp
     package let entityTag: EntityTag
@@ -31,12 +35,13 @@ package struct ObjectHead: Equatable, Sendable {
     package let attributes: ObjectAttributes
 
     package init(
-        version: VersionID, manifest: ManifestID, size: UInt64, modified: Timestamp,
-        entityTag: EntityTag, sha256: [UInt8]?, checksums: [ObjectChecksum],
+        version: VersionID, manifest: ManifestID, sealedFor: VersionID, size: UInt64,
+        modified: Timestamp, entityTag: EntityTag, sha256: [UInt8]?, checksums: [ObjectChecksum],
         attributes: ObjectAttributes
     ) {
         self.version = version
         self.manifest = manifest
+        self.sealedFor = sealedFor
         self.size = size
         self.modified = modified
         self.entityTag = entityTag
@@ -48,20 +53,28 @@ package struct ObjectHead: Equatable, Sendable {
 
 package struct Bucket: Equatable, Sendable {
     package let name: BucketName
+    /// Which bucket of this name it is: a name may be deleted and made again, with another key.
+    package let version: VersionID
     package let owner: OwnerID
     package let created: Timestamp
     /// The bucket's own key, sealed under the master key; empty where it was left out.
     package let wrappedKey: [UInt8]
 
-    package init(name: BucketName, owner: OwnerID, created: Timestamp, wrappedKey: [UInt8]) {
+    package init(
+        name: BucketName, version: VersionID, owner: OwnerID, created: Timestamp,
+        wrappedKey: [UInt8]
+    ) {
         self.name = name
+        self.version = version
         self.owner = owner
         self.created = created
         self.wrappedKey = wrappedKey
     }
 
     package var withoutKey: Bucket {
-        Bucket(name: self.name, owner: self.owner, created: self.created, wrappedKey: [])
+        Bucket(
+            name: self.name, version: self.version, owner: self.owner, created: self.created,
+            wrappedKey: [])
     }
 }
 

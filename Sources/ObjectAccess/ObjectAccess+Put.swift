@@ -40,8 +40,7 @@ extension ObjectAccess {
         }
         let open = try await self.open(bucket, deadline: deadline)
         var upload = Upload(
-            access: self, bucketKey: open.key, digests: BodyDigests(for: options.stated),
-            loop: loop)
+            access: self, bucket: open, digests: BodyDigests(for: options.stated), loop: loop)
         let (content, digests) = try await upload.run(source, options.stated)
         let put = PutObject(
             bucket: bucket, key: key, size: digests.sizeBytes, entityTag: digests.entityTag,
@@ -60,6 +59,9 @@ extension ObjectAccess {
                 sizeBytes: digests.sizeBytes)
         case .preconditionFailed: throw .preconditionFailed
         case .noSuchBucket: throw .noSuchBucket(bucket)
+        case .bucketReplaced:
+            self.forget(open)
+            throw .unavailable("the bucket was deleted and made again meanwhile")
         case .noSuchKey: throw .noSuchKey
         case .limitReached: throw .unavailable("a bound of the catalog would be passed")
         case let other: throw .broken("storing an object gave \(other)")
@@ -70,7 +72,7 @@ extension ObjectAccess {
 /// One body on its way: cut into chunks, each sealed once and sent while the next is read.
 private struct Upload {
     let access: ObjectAccess
-    let bucketKey: SymmetricKey
+    let bucket: ObjectAccess.OpenBucket
     var digests: BodyDigests
     let loop: any EventLoop
 
@@ -104,10 +106,11 @@ private struct Upload {
         do throws(ClusterFault) { name = try self.access.cluster.makeChunkName() } catch {
             throw AccessFault(error)
         }
-        let sealing = FrameSealing(bucketKey: self.bucketKey, chunk: name)
+        let sealing = FrameSealing(bucketKey: self.bucket.key, chunk: name)
         return .new(
             .inline(name: name, sealed: sealing.seal(bytes, number: 0, isLast: true)),
-            placedBy: self.access.cluster.layout?.version ?? .none)
+            placedBy: self.access.cluster.layout?.version ?? .none,
+            sealedFor: self.bucket.bucket.version)
     }
 
     private typealias Sent = Result<(position: Int, ChunkReference, LayoutVersion), AccessFault>
@@ -163,7 +166,9 @@ private struct Upload {
         let finished = try self.digests.finish(stated)
         let ordered = (0..<position).compactMap { references[$0] }
         invariant(ordered.count == position, "every chunk was sent or the upload failed")
-        return (.new(.chunks(ordered), placedBy: placedBy ?? .none), finished)
+        let content = ObjectContent.new(
+            .chunks(ordered), placedBy: placedBy ?? .none, sealedFor: self.bucket.bucket.version)
+        return (content, finished)
     }
 
     /// Feeds the digests and seals, away from the loop: a chunk takes milliseconds.
@@ -173,7 +178,7 @@ private struct Upload {
             self.access.budget.giveBack(piece.budgetBytes)
             throw AccessFault(error)
         }
-        let (bytes, key, before) = (piece.bytes, self.bucketKey, self.digests)
+        let (bytes, key, before) = (piece.bytes, self.bucket.key, self.digests)
         let (sealed, after) = await self.access.environment.blocking(.compute) {
             () -> (SealedChunk, BodyDigests) in
             var digests = before

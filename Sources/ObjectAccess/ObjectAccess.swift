@@ -69,6 +69,14 @@ package final class ObjectAccess: Sendable {
         return open
     }
 
+    /// Forgets a bucket that turned out to be gone, unless another is known by its name already.
+    func forget(_ open: OpenBucket) {
+        self.buckets.withLock { buckets in
+            let name = open.bucket.name
+            if buckets[name]?.bucket.version == open.bucket.version { buckets[name] = nil }
+        }
+    }
+
     // MARK: Buckets
 
     package enum BucketCreation: Equatable, Sendable {

@@ -117,21 +117,26 @@ extension ObjectAccess {
             guard let manifest else {
                 throw .broken("version \(head.version) came without its manifest")
             }
-            let open = try await self.open(bucket, deadline: deadline)
-            do throws(AccessFault) {
-                return try ObjectReader(
-                    head: head, manifest: manifest, access: self, bucketKey: open.key, loop: loop)
-            } catch {
-                guard case .unreadable = error else { throw error }
-                // The bucket may have been deleted and made again since its key was seen.
-                let fresh = try await self.open(bucket, deadline: deadline, isFreshOnly: true)
-                return try ObjectReader(
-                    head: head, manifest: manifest, access: self, bucketKey: fresh.key,
-                    loop: loop)
-            }
+            let open = try await self.open(bucket, deadline: deadline, sealing: head.sealedFor)
+            return try ObjectReader(
+                head: head, manifest: manifest, access: self, bucketKey: open.key, loop: loop)
         case .absent: throw .noSuchKey
         case .noSuchBucket: throw .noSuchBucket(bucket)
         case let other: throw .broken("asking for an object gave \(other)")
         }
+    }
+
+    /// The bucket whose key a version was sealed with. One remembered by the same name may be an
+    /// earlier one, and its key would make every good copy of a chunk look bad.
+    private func open(
+        _ name: BucketName, deadline: Instant, sealing version: VersionID
+    ) async throws(AccessFault) -> OpenBucket {
+        let known = try await self.open(name, deadline: deadline)
+        if known.bucket.version == version { return known }
+        let fresh = try await self.open(name, deadline: deadline, isFreshOnly: true)
+        guard fresh.bucket.version == version else {
+            throw .unavailable("the bucket was deleted and made again meanwhile")
+        }
+        return fresh
     }
 }

@@ -24,12 +24,62 @@ import Testing
             try group.view.answer(.object(photos, key("a"), withManifest: false)) == .noSuchBucket)
     }
 
+    @Test func `what was sealed for a bucket that was made again since is not stored in it`() throws
+    {
+        let group = try CatalogGroup.withBucket()
+        let old = try group.version(of: photos)
+        // All in one entry: versions differ within it, too.
+        let late = try group.apply([
+            group.command(.deleteBucket(photos)), group.command(.createBucket(create(photos))),
+            group.command(put("a", sealedFor: old)),
+            group.command(put("a", sealedFor: old, if: .present)),
+        ])
+        #expect(
+            late.results == [.bucketDeleted, .bucketCreated, .bucketReplaced, .bucketReplaced])
+        #expect(late.invalidations.allSatisfy { $0.key == nil })
+        let new = VersionID(index: group.index, ordinal: 1)
+        #expect(try group.version(of: photos) == new)
+        #expect(try group.view.answer(.object(photos, key("a"), withManifest: true)) == .absent)
+        #expect(
+            try group.view.manifest(
+                ManifestID(rawValue: VersionID(index: group.index, ordinal: 2).rawValue),
+                in: photos) == nil)
+
+        try group.send(put("a", sealedFor: new))
+        #expect(try group.view.head(key("a"), in: photos)?.sealedFor == new)
+        let manifest = unwrap(try group.view.head(key("a"), in: photos)).manifest
+        try group.send(copy(manifest, to: "b"))
+        #expect(try group.view.head(key("b"), in: photos)?.sealedFor == new)
+    }
+
+    @Test func `a refused put holds no chunk`() throws {
+        let group = try CatalogGroup.withBucket()
+        try group.apply([
+            group.command(.deleteBucket(photos)), group.command(.createBucket(create(photos))),
+        ])
+        #expect(try group.send(put("a", chunks: [chunk(1)])) == .bucketReplaced)
+        #expect(try group.view.chunk(chunk(1).name, in: photos.slot) == nil)
+    }
+
+    @Test func `a manifest of a bucket that is gone is none of its successor's`() throws {
+        let group = try CatalogGroup.withBucket()
+        try group.send(put("a"))
+        let old = unwrap(try group.view.head(key("a"), in: photos)).manifest
+        try group.apply([
+            group.command(delete("a")), group.command(.deleteBucket(photos)),
+            group.command(.createBucket(create(photos))),
+        ])
+        #expect(try group.send(copy(old, to: "a")) == .noSuchManifest)
+    }
+
     @Test func `the neighbours of a bucket's name do not make it full`() throws {
         let group = try CatalogGroup.withBucket()
         for name in ["photo", "photos-", "photos.1", "photos2"].compactMap({ BucketName($0) }) {
             try group.own([name.slot])
             try group.send(.createBucket(create(name)))
-            try group.send(put("a", in: name))
+            #expect(
+                try group.send(put("a", in: name, sealedFor: group.version(of: name)))
+                    == .stored(VersionID(index: group.index, ordinal: 0), at: group.time))
         }
         #expect(try group.send(.deleteBucket(photos)) == .bucketDeleted)
     }

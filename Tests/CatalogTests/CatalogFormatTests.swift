@@ -27,6 +27,7 @@ import Wire
         .sessionOpened(firstSequence: 9), .slotsAdopted(Epoch(1)),
         .slotsReleased(Epoch(2), versionFloor: 7), .staleEpoch(Epoch(4)), .bucketCreated,
         .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
+        .bucketReplaced,
         .stored(VersionID(rawValue: 65_536), at: Timestamp(milliseconds: 5)), .preconditionFailed,
         .noSuchKey, .noSuchManifest, .objectDeleted(existed: true), .accessKeyCreated,
         .accessKeyTaken, .accessKeyDeleted, .bootstrapped,
@@ -50,15 +51,17 @@ import Wire
     static func answers() throws -> [CatalogAnswer] {
         let bootstrap = try SystemTests.bootstrap()
         let head = ObjectHead(
-            version: VersionID(rawValue: 1), manifest: ManifestID(rawValue: 2), size: 3,
-            modified: Timestamp(milliseconds: 4), entityTag: tag("e"), sha256: nil,
+            version: VersionID(rawValue: 1), manifest: ManifestID(rawValue: 2),
+            sealedFor: VersionID(rawValue: 5), size: 3, modified: Timestamp(milliseconds: 4),
+            entityTag: tag("e"), sha256: nil,
             checksums: [ObjectChecksum(algorithm: .sha1, value: [1], partCount: 2)],
             attributes: ObjectAttributes(contentType: "a/b"))
         let listed = ListedObject(
             key: key("a"), version: head.version, size: 3, modified: head.modified,
             entityTag: head.entityTag, checksums: [])
         let bucket = Bucket(
-            name: photos, owner: alice, created: Timestamp(milliseconds: 1), wrappedKey: [1])
+            name: photos, version: VersionID(rawValue: 5), owner: alice,
+            created: Timestamp(milliseconds: 1), wrappedKey: [1])
         return [
             .slotNotOwned(Epoch(1)), .absent, .noSuchBucket, .object(head, nil),
             .object(head, .chunks([chunk(1)])), .manifest(.chunks([])), .bucket(bucket),
@@ -227,7 +230,7 @@ import Wire
                     content: .new(
                         .inline(
                             name: ChunkName(incarnation: 1, counter: 1), sealed: self.sealed),
-                        placedBy: LayoutVersion(1))))
+                        placedBy: LayoutVersion(1), sealedFor: photosVersion)))
         }
     }
 
@@ -236,7 +239,9 @@ import Wire
             .putObject(
                 PutObject(
                     bucket: photos, key: key("a"), size: 199, entityTag: tag("e"),
-                    content: .new(.chunks([chunk(1), chunk(2)]), placedBy: LayoutVersion(1)))))
+                    content: .new(
+                        .chunks([chunk(1), chunk(2)]), placedBy: LayoutVersion(1),
+                        sealedFor: photosVersion))))
         #expect(throws: FormatFault.self) { try CatalogCommand(decoding: command.encoded) }
     }
 
@@ -259,9 +264,15 @@ import Wire
     @Test func `the bytes of rows are these`() {
         let head = ObjectHead(
             version: VersionID(index: LogIndex(1), ordinal: 2), manifest: ManifestID(rawValue: 3),
-            size: 4, modified: Timestamp(milliseconds: 5), entityTag: tag("e"), sha256: nil,
+            sealedFor: VersionID(index: LogIndex(1), ordinal: 1), size: 4,
+            modified: Timestamp(milliseconds: 5), entityTag: tag("e"), sha256: nil,
             checksums: [], attributes: ObjectAttributes())
         #expect(Hex.encode(head.encoded) == Self.goldenHead)
+        let bucket = Bucket(
+            name: photos, version: VersionID(index: LogIndex(1), ordinal: 1), owner: alice,
+            created: Timestamp(milliseconds: 5), wrappedKey: [1, 2])
+        #expect(Hex.encode(bucket.encoded) == Self.goldenBucket)
+        #expect(Hex.encode(CommandResult.bucketReplaced.encoded) == "1e")
         let row = ChunkRow(
             references: 0, sealedLength: 2, placedBy: LayoutVersion(3), exceptions: [NodeID(4)],
             unreferenced: ChunkRow.Unreferenced(
@@ -276,7 +287,7 @@ import Wire
 
     private static let goldenEntry = [
         // format, timestamp, one command, its length
-        "01" + "0200000000000000" + "01000000" + "71000000",
+        "01" + "0200000000000000" + "01000000" + "79000000",
         // format, identity: session, sequence, first unacknowledged
         "01" + "01" + "0700000000000000" + "0500000000000000" + "0400000000000000",
         // put: bucket, key, size, tag
@@ -284,17 +295,23 @@ import Wire
         "05000000" + "7461672d31",
         // no sha256, no checksums, no content type, no headers, no metadata
         "00" + "00000000" + "00" + "00000000" + "00000000",
-        // new manifest: layout, format, inline, name, three bytes
-        "01" + "0100000000000000" + "01" + "01" + "0900000000000000" + "0100000000000000",
+        // new manifest: layout, bucket's version, format, inline, name, three bytes
+        "01" + "0100000000000000" + "0000030000000000" + "01" + "01" + "0900000000000000"
+            + "0100000000000000",
         "03000000" + "010203",
         // if it matches
         "03" + "01000000" + "74",
     ].joined()
 
     private static let goldenHead = [
-        "01" + "0200010000000000" + "0300000000000000" + "0400000000000000",
+        "01" + "0200010000000000" + "0300000000000000" + "0100010000000000" + "0400000000000000",
         "0500000000000000" + "01000000" + "65" + "00" + "00000000",
         "00" + "00000000" + "00000000",
+    ].joined()
+
+    private static let goldenBucket = [
+        "01" + "06000000" + "70686f746f73" + "0100010000000000" + "05000000" + "616c696365",
+        "0500000000000000" + "02000000" + "0102",
     ].joined()
 
     private static let goldenChunk = [

@@ -34,6 +34,11 @@ final class CatalogGroup {
             })
     }
 
+    /// The version that the bucket has now.
+    func version(of bucket: BucketName) throws -> VersionID {
+        unwrap(try self.view.bucket(bucket)).version
+    }
+
     var view: CatalogView { CatalogView(self.store) }
 
     func pass(_ time: Duration) { self.time = self.time + time }
@@ -93,6 +98,8 @@ final class CatalogGroup {
 
 let client = SessionID(7)
 let photos = bucketName("photos")
+/// The version that `CatalogGroup.withBucket` gives it: slots and a session come first.
+let photosVersion = VersionID(index: LogIndex(3), ordinal: 0)
 /// The slots that `CatalogGroup.withBucket` owns.
 let photosSlots = SlotRange(first: photos.slot, last: photos.slot)
 let alice = owner("alice")
@@ -121,15 +128,15 @@ func chunk(_ counter: UInt64, length: UInt32 = 100, exceptions: [NodeID] = []) -
 
 /// A small object whose bytes stand in its manifest.
 func put(
-    _ text: String, in bucket: BucketName = photos, tag name: String = "tag-1",
-    if precondition: ObjectPrecondition = .none
+    _ text: String, in bucket: BucketName = photos, sealedFor version: VersionID = photosVersion,
+    tag name: String = "tag-1", if precondition: ObjectPrecondition = .none
 ) -> CatalogOperation {
     .putObject(
         PutObject(
             bucket: bucket, key: key(text), size: 3, entityTag: tag(name),
             content: .new(
                 .inline(name: ChunkName(incarnation: 9, counter: 1), sealed: [1, 2, 3]),
-                placedBy: LayoutVersion(1)),
+                placedBy: LayoutVersion(1), sealedFor: version),
             precondition: precondition))
 }
 
@@ -141,7 +148,8 @@ func put(
         PutObject(
             bucket: photos, key: key(text),
             size: chunks.reduce(0) { $0 + UInt64($1.plainLength) }, entityTag: tag(name),
-            content: .new(.chunks(chunks), placedBy: LayoutVersion(1))))
+            content: .new(
+                .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion)))
 }
 
 /// An object that shares the manifest of another.

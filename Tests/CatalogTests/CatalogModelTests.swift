@@ -12,19 +12,30 @@ private struct Model {
         let content: Int
     }
 
-    var buckets: [BucketName: OwnerID] = [:]
+    struct Bucket: Equatable {
+        let owner: OwnerID
+        let version: VersionID
+    }
+
+    var buckets: [BucketName: Bucket] = [:]
+    /// The versions that buckets of a name ever had.
+    var bucketVersions: [BucketName: [VersionID]] = [:]
     var objects: [BucketName: [ObjectKey: Object]] = [:]
     /// The chunks of each content ever put, by its number.
     var contents: [[ChunkReference]] = []
 
-    /// What the operation comes to, with the version left out.
-    mutating func carryOut(_ operation: CatalogOperation, content: Int) -> Outcome {
+    /// What the operation comes to, with the version left out; `version` is that of what it makes.
+    mutating func carryOut(
+        _ operation: CatalogOperation, content: Int, as version: VersionID
+    ) -> Outcome {
         switch operation {
         case .createBucket(let create):
-            if let owner = self.buckets[create.name] {
-                return .result(owner == create.owner ? .bucketAlreadyOwned : .bucketTaken)
+            if let present = self.buckets[create.name] {
+                return .result(
+                    present.owner == create.owner ? .bucketAlreadyOwned : .bucketTaken)
             }
-            self.buckets[create.name] = create.owner
+            self.buckets[create.name] = Bucket(owner: create.owner, version: version)
+            self.bucketVersions[create.name, default: []].append(version)
             return .result(.bucketCreated)
         case .deleteBucket(let name):
             guard self.buckets[name] != nil else { return .result(.noSuchBucket) }
@@ -32,7 +43,10 @@ private struct Model {
             self.buckets[name] = nil
             return .result(.bucketDeleted)
         case .putObject(let put):
-            guard self.buckets[put.bucket] != nil else { return .result(.noSuchBucket) }
+            guard let bucket = self.buckets[put.bucket] else { return .result(.noSuchBucket) }
+            if case .new(_, _, let sealedFor) = put.content, sealedFor != bucket.version {
+                return .result(.bucketReplaced)
+            }
             let current = self.objects[put.bucket]?[put.key]
             if let refusal = Self.refusal(put.precondition, current) { return .result(refusal) }
             self.objects[put.bucket, default: [:]][put.key] = Object(
@@ -120,9 +134,15 @@ private struct Model {
                 chunk(.random(in: 0..<200, using: &random))
             }
             model.contents.append(chunks)
+            // Mostly what the bucket is as the entry begins, now and then what it was before.
+            let past = model.bucketVersions[bucket, default: []].randomElement(using: &random)
+            let present = try view.bucket(bucket)?.version
+            let version = Int.random(in: 0..<10, using: &random) == 0 ? past : present ?? past
             let put = PutObject(
                 bucket: bucket, key: key, size: UInt64(chunks.count * 100), entityTag: newTag,
-                content: .new(.chunks(chunks), placedBy: LayoutVersion(1)),
+                content: .new(
+                    .chunks(chunks), placedBy: LayoutVersion(1),
+                    sealedFor: version ?? VersionID(rawValue: 0)),
                 precondition: condition)
             return (.putObject(put), model.contents.count - 1)
         }
@@ -166,7 +186,8 @@ private struct Model {
                 // Whether a manifest to share is still there is for the counts below to judge.
                 if result == .noSuchManifest { continue }
                 let outcome = model.carryOut(
-                    command.operation, content: expected[position].content)
+                    command.operation, content: expected[position].content,
+                    as: VersionID(index: group.index, ordinal: position))
                 if case .stored = result {
                     #expect(outcome == .stored)
                 } else {
@@ -176,11 +197,15 @@ private struct Model {
             if round % 20 == 0 { try self.compare(group, with: model) }
         }
         try self.compare(group, with: model)
+        #expect(sent.contains { $0.result == .bucketReplaced })
+        #expect(sent.contains { $0.result == .bucketDeleted })
     }
 
     private func compare(_ group: CatalogGroup, with model: Model) throws {
         for bucket in self.names {
-            #expect(try group.view.bucket(bucket)?.owner == model.buckets[bucket])
+            let present = try group.view.bucket(bucket)
+            #expect(present?.owner == model.buckets[bucket]?.owner)
+            #expect(present?.version == model.buckets[bucket]?.version)
             let objects = model.objects[bucket, default: [:]]
             let listed = try group.view.objects(ListObjects(bucket: bucket)).objects
             #expect(listed.map(\.key) == objects.keys.sorted())
@@ -188,6 +213,7 @@ private struct Model {
                 let head = unwrap(try group.view.head(object.key, in: bucket))
                 let expected = unwrap(objects[object.key])
                 #expect(head.entityTag == expected.tag)
+                #expect(head.sealedFor == model.buckets[bucket]?.version)
                 #expect(
                     try group.view.manifest(head.manifest, in: bucket)
                         == .chunks(model.contents[expected.content]))

@@ -67,13 +67,14 @@ import Wire
                 metadata: [ObjectField(name: "mtime", value: "1.5")]),
             content: .new(
                 .inline(name: ChunkName(incarnation: 1, counter: 2), sealed: [9, 9]),
-                placedBy: LayoutVersion(1)))
+                placedBy: LayoutVersion(1), sealedFor: photosVersion))
         let result = try group.send(.putObject(put))
         let version = VersionID(index: group.index, ordinal: 0)
         #expect(result == .stored(version, at: group.time))
         let head = ObjectHead(
-            version: version, manifest: ManifestID(rawValue: version.rawValue), size: 3,
-            modified: group.time, entityTag: put.entityTag, sha256: put.sha256,
+            version: version, manifest: ManifestID(rawValue: version.rawValue),
+            sealedFor: photosVersion, size: 3, modified: group.time, entityTag: put.entityTag,
+            sha256: put.sha256,
             checksums: put.checksums, attributes: put.attributes)
         #expect(
             try group.view.answer(.object(photos, key("a"), withManifest: true))

@@ -67,7 +67,9 @@ import Testing
                 AdoptSlots(slots: photosSlots, epoch: Epoch(2), versionFloor: floor)))
         try new.open(client)
         try new.send(.createBucket(create(photos)))
-        try new.send(put("a"))
+        let bucketVersion = try new.version(of: photos)
+        #expect(bucketVersion > last)
+        try new.send(put("a", sealedFor: bucketVersion))
         #expect(unwrap(try new.view.head(key("a"), in: photos)).version > last)
     }
 
