@@ -28,6 +28,20 @@ import Testing
         }
     }
 
+    @Test func `a long checksum is that of its short pieces`() {
+        var generator = SeededGenerator(seed: 5)
+        let bytes = (0..<40_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for start in [0, 1, 7, 4_095] {
+            for end in [6_143, 6_144, 6_145, 12_288, 18_440, 39_999, 40_000] where end > start {
+                var pieces: UInt32 = 0
+                for cut in stride(from: start, to: end, by: 100) {
+                    pieces = CRC32C.of(bytes[cut..<min(cut + 100, end)], after: pieces)
+                }
+                #expect(CRC32C.of(bytes[start..<end]) == pieces, "\(start)..<\(end)")
+            }
+        }
+    }
+
     @Test func `CRC-32C agrees with its definition bit by bit`() {
         func bitwise(_ bytes: ArraySlice<UInt8>) -> UInt32 {
             var crc: UInt32 = .max
