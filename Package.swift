@@ -160,7 +160,7 @@ let testTargets: [Target] = [
             "FileClient", "HTTPTransport", "HTTPSyntax", "Signing", "IORuntime", "Cryptography",
             "SimulatedRuntime",
         ]),
-    tests("SettingsTests", ["Settings", "IORuntime"]),
+    tests("SettingsTests", ["Settings", "FileClient", "IORuntime", "SimulatedRuntime"]),
     tests(
         "SimulationTests",
         ["Simulation", "SimulatedRuntime", "FileClient", "IORuntime"] + cores),

@@ -76,13 +76,27 @@ extension FileClient {
         _ object: RemotePath, as name: String, in directory: String, sync: Bool = false,
         progress: TransferProgress = TransferProgress()
     ) async throws(FileClientFault) {
-        let partial = PartialDownload(name, in: directory, self.environment, progress)
+        let partial = PartialDownload(
+            name, in: directory, self.environment, progress, self.partialFiles)
         do throws(FileClientFault) {
             try await self.fill(partial, from: object)
             try await partial.finish(sync: sync)
         } catch {
             await partial.abandon()
             throw error
+        }
+    }
+
+    /// Removes what downloads that are under way have written so far: the last act of a program that
+    /// is told to end.
+    package func removePartialFiles() async {
+        let (files, paths) = (self.environment.files, self.partialFiles.paths)
+        await self.environment.blocking(.disk) {
+            for path in paths {
+                do throws(FileFault) { try files.remove(path) } catch {
+                    // It has just got its name, or was never made.
+                }
+            }
         }
     }
 

@@ -16,6 +16,7 @@ package final class FileClient: Sendable {
     package let options: FileClientOptions
     let environment: any Environment
     let loop: any EventLoop
+    let partialFiles = PartialFiles()
     private let http: HTTPClient
     private let signer: SigV4Signer
     private let turns: Mutex<EdgeTurns>

@@ -1,6 +1,7 @@
 import Cryptography
 import IORuntime
 import Primitives
+import Synchronization
 
 /// A file while it arrives: bytes go to a temporary file beside its place, which takes the place
 /// only when all of them are there and right. Used by one task.
@@ -23,6 +24,7 @@ final class PartialDownload {
     private let temporary: String
     private let environment: any Environment
     private let progress: TransferProgress
+    private let files: PartialFiles
     private var file: (any File)?
     private var check = Check.none
 
@@ -31,8 +33,9 @@ final class PartialDownload {
     ///   - name: the path below it, checked by `DownloadName`.
     init(
         _ name: String, in directory: String, _ environment: any Environment,
-        _ progress: TransferProgress
+        _ progress: TransferProgress, _ files: PartialFiles
     ) {
+        self.files = files
         self.directory = directory
         self.name = name
         let folder = Self.folders(of: name).last.map { "\(directory)/\($0)" } ?? directory
@@ -89,6 +92,7 @@ final class PartialDownload {
             return nil
         }
         if let inTheWay { throw .blockedByEntry(path: path, inTheWay) }
+        self.files.gone(temporary)
         file.close()
         self.file = nil
     }
@@ -99,6 +103,7 @@ final class PartialDownload {
         self.offset = 0
         guard let file = self.file else { return }
         self.file = nil
+        self.files.gone(self.temporary)
         let (files, temporary) = (self.environment.files, self.temporary)
         await self.environment.blocking(.disk) {
             file.close()
@@ -113,6 +118,7 @@ final class PartialDownload {
         let (files, temporary) = (self.environment.files, self.temporary)
         try await Self.makeFolders(
             Self.folders(of: self.name), in: self.directory, self.environment)
+        self.files.made(temporary)
         let file = try await self.blocking { () throws(FileFault) -> any File in
             try files.open(temporary, .create)
         }
@@ -185,6 +191,20 @@ extension PartialDownload.Check {
             digest.update(bytes)
             return .md5(digest, expected: expected)
         case .none: return .none
+        }
+    }
+}
+
+/// The temporary files of a client that are there now: what an interrupted program removes.
+final class PartialFiles: Sendable {
+    private let state = Mutex<[String]>([])
+
+    var paths: [String] { self.state.withLock { $0 } }
+
+    func made(_ path: String) { self.state.withLock { $0.append(path) } }
+    func gone(_ path: String) {
+        self.state.withLock { paths in
+            if let place = paths.firstIndex(of: path) { paths.remove(at: place) }
         }
     }
 }
