@@ -39,7 +39,6 @@ func tests(_ name: String, _ dependencies: [String] = [], resources: [Resource] 
 let libraries: [Target] = [
     .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CChecksum"),
     .target(name: "CSimulation"),
@@ -76,8 +75,8 @@ let libraries: [Target] = [
     module(
         "ObjectAccess",
         shellBase + [
-            "ClusterClient", "Catalog", "Placement", "ChunkProtocol", "CachePolicy",
-            "Cryptography", "CZstd",
+            "ClusterClient", "PeerTransport", "Catalog", "Placement", "ChunkProtocol",
+            "CachePolicy", "Cryptography",
         ]),
 
     module(
@@ -105,8 +104,8 @@ let libraries: [Target] = [
     module(
         "Node",
         shellBase + cores + [
-            "EdgeNode", "MetaNode", "StoreNode", "ChunkStore", "PeerTransport", "HTTPTransport",
-            "ClusterClient", "Cryptography", "Settings",
+            "EdgeNode", "MetaNode", "StoreNode", "ChunkStore", "ObjectAccess", "PeerTransport",
+            "HTTPTransport", "ClusterClient", "Cryptography", "Settings",
         ]),
     module(
         "Simulation",
