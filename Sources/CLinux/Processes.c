@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -167,3 +168,11 @@ int holdfast_terminal_columns(int descriptor) {
 }
 
 char **holdfast_environment(void) { return environ; }
+
+void holdfast_keep_large_buffers(void) {
+    // Above the largest chunk, so that chunks come from the heap; what is free at its end beyond
+    // this much goes back to the system.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+}

