@@ -115,7 +115,12 @@ let libraries: [Target] = [
     program("holdfast", ["Node", "RocksStore", "FileClient", "Settings", "Cryptography"]),
     program("holdfast-simulate", ["Simulation", "Settings"]),
     program("holdfast-chaos", ["ChaosKit", "FileClient", "Settings"]),
-    program("holdfast-bench", ["FileClient", "ClusterClient", "Settings", "Cryptography"]),
+    program(
+        "holdfast-bench",
+        [
+            "Node", "ClusterClient", "PeerTransport", "Catalog", "Placement", "Settings",
+            "Cryptography",
+        ]),
 ]
 
 let testTargets: [Target] = [

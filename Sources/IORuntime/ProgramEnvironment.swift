@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Primitives
 
 /// What the process was started with, and what it is.
 package enum ProgramEnvironment {
@@ -39,6 +40,14 @@ package enum ProgramEnvironment {
     }
 
     package static var processID: Int32 { getpid() }
+
+    /// The time that all threads of the process have spent on processors.
+    package static var processorTime: Duration {
+        var time = timespec()
+        let result = clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        invariant(result == 0, "the clock of a living process can be read")
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
 
     /// Memory of the process that is in RAM now; nil where /proc is not mounted.
     package static var residentBytes: UInt64? {
