@@ -84,6 +84,8 @@ package final class FileClient: Sendable {
     ) async throws(HTTPClientFault) -> HTTPClientResponse {
         try await self.http.send(
             request, to: edge.endpoint, body: body,
+            // An edge that refuses a large body says so before it travels.
+            expectsContinue: bodyBytes > UInt64(TransferBounds.pieceBytes),
             deadline: TransferBounds.deadline(from: self.loop.now, bodyBytes: bodyBytes))
     }
 

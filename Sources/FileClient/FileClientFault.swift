@@ -75,7 +75,7 @@ package struct EdgeRefusal: Error, Equatable, Sendable {
         case "SignatureDoesNotMatch": "check the secret (HOLDFAST_SECRET)"
         case "RequestTimeTooSkewed": "set the clock of this machine"
         case "AccessDenied": "this access key has no right to it"
-        case "NoSuchBucket": "there is no such bucket: see holdfast ls"
+        case "NoSuchBucket": "see holdfast ls for those there are"
         case "BucketNotEmpty": "remove what is in it first, or give --recursive"
         case "" where self.status == 403: "the access key has no right to it, or is wrong"
         default: nil
@@ -88,7 +88,8 @@ extension FileClientFault: CustomStringConvertible {
     package var description: String {
         switch self {
         case .noEdgeAnswered(let subject, let edge, let last, let reason, let attempts):
-            "\(subject): not done in \(attempts) attempts; the last edge, \(edge), \(last)"
+            "\(subject): not done in \(TransferText.counted(attempts, "attempt")); the last edge, "
+                + "\(edge), \(last)"
                 + (reason.map { ", saying \($0)" } ?? "")
         case .refused(let refusal, let subject): "\(subject): \(refusal)"
         case .file(let fault): "\(fault.sentence)"

@@ -37,11 +37,11 @@ package struct TransferText: Sendable {
     /// One line for a log.
     package func line(_ counts: TransferProgress.Counts) -> String {
         let open = counts.isTotalKnown ? "" : "+"
-        var parts = [
-            "\(self.verb) \(counts.filesDone)/\(counts.files)\(open) files",
-            "\(Self.size(counts.bytesDone)) of \(Self.size(counts.bytes))\(open)",
-        ]
-        if let rate = self.bytesPerSecond {
+        var parts = ["\(self.verb) \(counts.filesDone)/\(counts.files)\(open) files"]
+        if counts.bytes > 0 {
+            parts.append("\(Self.size(counts.bytesDone)) of \(Self.size(counts.bytes))\(open)")
+        }
+        if counts.bytes > 0, let rate = self.bytesPerSecond {
             parts.append("\(Self.size(rate))/s")
             if counts.isTotalKnown, rate > 0 {
                 parts.append("\(Self.span(seconds: self.bytesLeft(counts) / rate)) left")
@@ -71,8 +71,10 @@ package struct TransferText: Sendable {
     package func summary(_ counts: TransferProgress.Counts, at now: Instant) -> String {
         let seconds = Double((now - self.start).wholeNanoseconds) / 1e9
         let tenths = Int((seconds * 10).rounded())
-        var text = "\(self.verb) \(Self.counted(counts.filesDone, "file")), "
-        text += "\(Self.size(counts.bytesDone)) in \(tenths / 10).\(tenths % 10) s"
+        var text = "\(self.verb) \(Self.counted(counts.filesDone, "file"))"
+        // What is only removed has no bytes that travel.
+        if counts.bytes > 0 { text += ", \(Self.size(counts.bytesDone))" }
+        text += " in \(tenths / 10).\(tenths % 10) s"
         if counts.filesFailed > 0 { text += "; \(counts.filesFailed) failed" }
         if counts.filesSkipped > 0 { text += "; \(counts.filesSkipped) skipped" }
         return text

@@ -60,17 +60,19 @@ enum ClientCommand {
 
     static func path(_ text: String) throws(CommandFault) -> RemotePath {
         guard let path = RemotePath(text) else {
-            throw .usage("\(text) is not of the form BUCKET or BUCKET/KEY")
+            throw .usage(
+                "\(text) is not of the form BUCKET or BUCKET/KEY, and a bucket's name has 3 "
+                    + "characters or more")
         }
         return path
     }
 
-    /// Runs a call of the client, and ends the program when it is told to end in the meantime,
+    /// Runs a transfer with its progress on display, and ends the program when it is told to end in the meantime,
     /// without leaving temporary files behind.
-    static func running<Value>(
-        _ client: FileClient, _ environment: RealEnvironment,
-        _ work: () async throws(FileClientFault) -> Value
-    ) async throws(CommandFault) -> Value {
+    static func running(
+        _ client: FileClient, _ environment: RealEnvironment, _ display: ProgressDisplay,
+        _ work: () async throws(FileClientFault) -> Void
+    ) async throws(CommandFault) {
         let signals: SignalStream
         do throws(StreamFault) {
             signals = try await environment.catchSignals([.interrupt, .terminate])
@@ -80,10 +82,15 @@ enum ClientCommand {
         environment.loops[0].spawn {
             guard let signal = await signals.next() else { return }
             await client.removePartialFiles()
+            display.end()
             environment.terminate(
                 status: 128 + signal.rawValue, reason: "interrupted; what was done stays done")
         }
-        defer { signals.close() }
-        do throws(FileClientFault) { return try await work() } catch { throw .transfer(error) }
+        display.begin()
+        defer {
+            display.end()
+            signals.close()
+        }
+        do throws(FileClientFault) { try await work() } catch { throw .transfer(error) }
     }
 }

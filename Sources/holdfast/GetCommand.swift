@@ -29,9 +29,7 @@ extension Subcommand {
             let progress = TransferProgress()
             let display = ProgressDisplay(
                 "fetched", progress, isQuiet: options.flag("quiet"), environment)
-            display.begin()
-            defer { display.end() }
-            try await ClientCommand.running(client, environment) {
+            try await ClientCommand.running(client, environment, display) {
                 () async throws(FileClientFault) in
                 try await client.get(
                     path, into: directory, sync: isSynced, progress: progress,

@@ -58,7 +58,8 @@ final class ProgressDisplay: Sendable {
             state.isEnded = true
             return state.text.summary(counts, at: self.environment.now)
         }
-        self.say(self.isQuiet ? nil : summary)
+        // Where nothing was begun the error says it all.
+        self.say(self.isQuiet || counts.files == 0 ? nil : summary)
     }
 
     /// False when there is nothing more to show.

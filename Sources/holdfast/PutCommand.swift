@@ -26,9 +26,7 @@ extension Subcommand {
             let progress = TransferProgress()
             let display = ProgressDisplay(
                 "stored", progress, isQuiet: options.flag("quiet"), environment)
-            display.begin()
-            defer { display.end() }
-            try await ClientCommand.running(client, environment) {
+            try await ClientCommand.running(client, environment, display) {
                 () async throws(FileClientFault) in
                 try await client.put(
                     sources, to: destination, progress: progress, report: display.report)

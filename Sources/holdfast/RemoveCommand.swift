@@ -33,14 +33,11 @@ extension Subcommand {
             }
             let display = ProgressDisplay(
                 "removed", progress, isQuiet: options.flag("quiet"), environment)
-            display.begin()
-            defer { display.end() }
-            do throws(FileClientFault) {
+            try await ClientCommand.running(client, environment, display) {
+                () async throws(FileClientFault) in
                 for path in paths {
                     try await client.removeFolder(path, progress: progress, report: display.report)
                 }
-            } catch {
-                throw CommandFault.transfer(error)
             }
             return progress.counts.filesFailed == 0 ? 0 : 1
         })

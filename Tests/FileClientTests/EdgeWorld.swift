@@ -1,3 +1,4 @@
+import Cryptography
 import FileClient
 import HTTPTransport
 import IORuntime
@@ -14,10 +15,14 @@ struct EdgeWorld {
     let edges: [FakeEdge]
     let edgeNodes: [SimulatedNode]
     let person: SimulatedNode
+    /// Edges and client speak through a channel in which each end is known.
+    let isSecure: Bool
 
     init(
-        seed: UInt64 = 1, troubles: [[FakeEdge.Trouble]] = [[]], pageKeys: Int = 1000
+        seed: UInt64 = 1, troubles: [[FakeEdge.Trouble]] = [[]], pageKeys: Int = 1000,
+        isSecure: Bool = false
     ) {
+        self.isSecure = isSecure
         let simulator = Simulator(seed: seed)
         let store = self.store
         self.simulator = simulator
@@ -36,7 +41,9 @@ struct EdgeWorld {
     static let port: UInt16 = 8080
 
     private var addresses: [EdgeAddress] {
-        self.edgeNodes.map { EdgeAddress(SocketAddress(host: $0.host, port: Self.port)) }
+        self.edgeNodes.map {
+            EdgeAddress(SocketAddress(host: $0.host, port: Self.port), isSecure: self.isSecure)
+        }
     }
 
     /// Starts the edges and runs `work` on the person's machine to its end.
@@ -47,8 +54,11 @@ struct EdgeWorld {
         for (node, edge) in zip(self.edgeNodes, self.edges) {
             let environment = node.environment
             let address = SocketAddress(host: node.host, port: Self.port)
+            let security =
+                self.isSecure
+                ? ClearChannelSecurity(identity: .anonymous, hostNames: [node.host]) : nil
             environment.simulatedLoops[0].spawn {
-                let server = HTTPServer(environment, responder: edge)
+                let server = HTTPServer(environment, security: security, responder: edge)
                 do throws(StreamFault) { _ = try await server.start(on: address) } catch {
                     Issue.record(error)
                 }
@@ -56,6 +66,7 @@ struct EdgeWorld {
         }
         let environment = self.person.environment
         let addresses = self.addresses
+        let security = self.isSecure ? ClearChannelSecurity(identity: .anonymous) : nil
         self.simulator.spawn("work", on: environment.simulatedLoops[0]) {
             do {
                 // The edges listen first.
@@ -63,7 +74,8 @@ struct EdgeWorld {
                 let client = FileClient(
                     environment, loop: environment.loops[0],
                     options: FileClientOptions(
-                        edges: addresses, accessKey: "key", secret: Redacted("secret")))
+                        edges: addresses, accessKey: "key", secret: Redacted("secret")),
+                    security: security)
                 try await work(client, environment)
             } catch {
                 Issue.record(error)
@@ -100,6 +112,13 @@ extension Environment {
     func names(_ path: String) async throws -> [String] {
         let files = self.files
         return try await self.blocking(.disk) { () throws(FileFault) in try files.list(path) }
+    }
+
+    func isMissing(_ path: String) async throws -> Bool {
+        let files = self.files
+        return try await self.blocking(.disk) { () throws(FileFault) in
+            try files.kind(path) == nil
+        }
     }
 
     private func blocking<Value: Sendable>(

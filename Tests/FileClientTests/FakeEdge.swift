@@ -13,6 +13,8 @@ final class FakeStore: Sendable {
         var buckets: [String: [String: [UInt8]]] = [:]
         /// `METHOD target` of every request, with the edge's number in front.
         var requests: [String] = []
+        /// `x-amz-content-sha256` of every object that was put.
+        var payloads: [String] = []
         var mostAtOnce = 0
         var atOnce = 0
     }
@@ -27,6 +29,7 @@ final class FakeStore: Sendable {
     func keys(_ bucket: String) -> [String] {
         self.state.withLock { ($0.buckets[bucket]?.keys).map { $0.sorted() } ?? [] }
     }
+    var payloads: [String] { self.state.withLock { $0.payloads } }
     var requests: [String] { self.state.withLock { $0.requests } }
 }
 
@@ -111,6 +114,7 @@ final class FakeEdge: HTTPResponder {
     ) async throws(HTTPExchangeFault) {
         var body = try await exchange.collectBody(limit: 1 << 28)
         let stated = head.fields.text("x-amz-content-sha256") ?? ""
+        self.store.state.withLock { $0.payloads.append(stated) }
         guard stated == "UNSIGNED-PAYLOAD" || stated == Hex.encode(SHA256.hash(body)) else {
             return try await self.refuse(.badRequest, "XAmzContentSHA256Mismatch", exchange)
         }

@@ -107,6 +107,85 @@ import Testing
         #expect(world.store.requests == ["0 PUT /nobox/k"])
     }
 
+    @Test func `a large file goes through a secure channel without being read twice`() {
+        let world = EdgeWorld(troubles: [[], [.storeWrongly]], isSecure: true)
+        world.store.set("box", "k", [])
+        let content = noise(9_000_000)
+        world.run { client, environment in
+            try await environment.write("/f", content)
+            var faults: [FileClientFault] = []
+            for number in 0..<2 {
+                do throws(FileClientFault) {
+                    try await client.put("/f", as: RemotePath(bucket: "box", key: "k\(number)"))
+                } catch {
+                    faults.append(error)
+                }
+            }
+            // One of the two edges kept other bytes, and no signed hash could have told it so.
+            #expect(faults.count == 1)
+            guard case .storedDifferently(_, let sent, _) = faults.first else {
+                Issue.record("\(faults)")
+                return
+            }
+            #expect(sent == Hex.encode(MD5.hash(content)))
+        }
+        #expect(world.store.payloads.contains("UNSIGNED-PAYLOAD"))
+    }
+
+    @Test func `in clear text the signature covers the bytes, however many`() {
+        let world = EdgeWorld()
+        world.store.set("box", "k", [])
+        let content = noise(9_000_000)
+        world.run { client, environment in
+            try await environment.write("/f", content)
+            try await client.put("/f", as: RemotePath(bucket: "box", key: "k"))
+        }
+        #expect(world.store.payloads == [Hex.encode(SHA256.hash(content))])
+    }
+
+    @Test func `a file that shrinks while it is sent is not stored`() {
+        let world = EdgeWorld()
+        world.store.set("box", "k", [])
+        world.run { client, environment in
+            try await environment.write("/f", noise(30_000_000))
+            async let put: Void = client.put("/f", as: RemotePath(bucket: "box", key: "new"))
+            while world.store.requests.isEmpty {
+                try await environment.loops[0].sleep(for: .milliseconds(1))
+            }
+            try await environment.write("/f", noise(1_000_000))
+            do {
+                try await put
+                Issue.record("half a file was stored")
+            } catch {
+                #expect(error as? FileClientFault == .changedWhileSent(path: "/f"))
+            }
+        }
+        #expect(world.store.keys("box") == ["k"])
+    }
+
+    @Test func `an interrupted download leaves no half of a file`() {
+        let world = EdgeWorld()
+        world.store.set("box", "k", noise(30_000_000))
+        world.run { client, environment in
+            environment.loops[0].spawn {
+                do throws(FileClientFault) {
+                    try await client.get(
+                        RemotePath(bucket: "box", key: "k"), as: "k", in: "/out")
+                } catch {
+                    Issue.record(error)
+                }
+            }
+            while try await environment.isMissing("/out") {
+                try await environment.loops[0].sleep(for: .milliseconds(1))
+            }
+            try await environment.loops[0].sleep(for: .milliseconds(10))
+            #expect(try await environment.names("/out").first?.hasSuffix(".part") == true)
+            await client.removePartialFiles()
+            #expect(try await environment.names("/out") == [])
+            world.person.crash()
+        }
+    }
+
     @Test func `a store that kept other bytes is found out`() {
         let world = EdgeWorld(troubles: [[.storeWrongly]])
         world.store.set("box", "k", [])
