@@ -109,12 +109,13 @@ extension FileClient {
         do throws(XMLElement.Fault) { return try XMLElement.parse(bytes) } catch { return nil }
     }
 
-    /// The object of that very key; nil when there is none.
+    /// The object of that very key; nil when there is none, or when we may not know: answers to
+    /// HEAD have no body, and the reason comes with the next request.
     package func head(_ path: RemotePath) async throws(FileClientFault) -> ListedObject? {
         var request = EdgeRequest(.head, path)
-        request.acceptedRefusals = [.notFound]
+        request.acceptedRefusals = [.notFound, .forbidden]
         let head = try await self.fetch(request).head
-        if head.status == .notFound { return nil }
+        guard head.status.isSuccess else { return nil }
         guard let size = head.statedLength else {
             throw .malformedAnswer(subject: path.description)
         }
@@ -123,12 +124,13 @@ extension FileClient {
             etag: head.fields.text("etag") ?? "")
     }
 
-    /// Makes the bucket where it is missing; true when it was.
+    /// Makes the bucket where it is missing; true when it was. Where we may not know whether it is,
+    /// the first write will tell.
     @discardableResult
     package func ensureBucket(_ bucket: String) async throws(FileClientFault) -> Bool {
         let path = RemotePath(bucket: bucket)
         var look = EdgeRequest(.head, path)
-        look.acceptedRefusals = [.notFound]
+        look.acceptedRefusals = [.notFound, .forbidden]
         guard try await self.fetch(look).head.status == .notFound else { return false }
         // Somebody may make it at the same time: that is fine when we may write to it.
         var make = EdgeRequest(.put, path)

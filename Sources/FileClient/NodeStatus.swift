@@ -30,6 +30,8 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
     package let version: String
     /// What the cluster promises at this moment, in words.
     package let promise: String
+    /// False while the node has not found the cluster yet; nil when it does not say.
+    package let ready: Bool?
     /// Nil when the node does not say; the groups and the store then tell.
     package let roles: [String]?
     package let groups: [Group]?

@@ -37,7 +37,8 @@ package struct StatusTable: Sendable {
         let behind = groups.reduce(0) { $0 + ($1.commit > $1.applied ? $1.commit - $1.applied : 0) }
         let store = status.store
         return [
-            "\(status.node)", node.address.description, status.zone, Self.roles(of: status), "up",
+            "\(status.node)", node.address.description, status.zone, Self.roles(of: status),
+            status.ready == false ? "joining" : "up",
             led.isEmpty ? "-" : led.joined(separator: ","), Self.range(terms),
             groups.isEmpty ? "-" : "\(groups.reduce(0) { $0 + $1.applied })",
             groups.isEmpty ? "-" : "\(behind)", store.map { "\($0.chunks)" } ?? "-",

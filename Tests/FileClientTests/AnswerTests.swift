@@ -77,6 +77,7 @@ import Testing
                     }
                     if bytes.isEmpty { bytes = [0] }
                 }
+                if NodeStatus(json: bytes) != nil { parsed += 1 }
                 do throws(XMLElement.Fault) {
                     if ListingPage(try XMLElement.parse(bytes)) == nil { parsed += 1 }
                 } catch {
