@@ -185,7 +185,7 @@ extension FileClient {
         }
     }
 
-    private static func check(for head: ResponseHead) -> PartialDownload.Check {
+    static func check(for head: ResponseHead) -> PartialDownload.Check {
         if let expected = head.fields.text("x-holdfast-sha256")?.lowercased() {
             return .sha256(SHA256Digest(), expected: expected)
         }

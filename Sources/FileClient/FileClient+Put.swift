@@ -70,7 +70,14 @@ extension FileClient {
         var attempts = self.attempts()
         let response = try await self.sendFile(
             request, &attempts, source, path: path, digesting: isUnsigned)
-        if let sent = source.md5Hex, let stored = response.head.fields.text("etag"),
+        try await Self.confirm(response, sent: source.md5Hex, object)
+    }
+
+    /// Compares what the edge says that it stored with the MD5 of what was sent.
+    static func confirm(
+        _ response: HTTPClientResponse, sent: String?, _ object: RemotePath
+    ) async throws(FileClientFault) {
+        if let sent, let stored = response.head.fields.text("etag"),
             let digest = Self.md5(inETag: stored), digest != sent
         {
             throw .storedDifferently(subject: object.description, sent: sent, stored: digest)
@@ -139,7 +146,7 @@ extension FileClientFault {
                 .contains(refusal.code)
         case .file, .notUploadable, .noSuchFile, .noUploadPlace, .changedWhileSent,
             .storedDifferently, .corrupted, .noDownloadPlace, .blockedByEntry, .nothingThere,
-            .malformedAnswer, .unsendable:
+            .malformedAnswer, .answerTooLarge, .unsendable:
             false
         }
     }

@@ -34,18 +34,18 @@ extension FileClient {
         }
     }
 
-    /// Sends a request and reads its answer whole, up to `TransferBounds.smallAnswerBytes`.
+    /// Sends a request and reads its answer whole; a longer one than `limitBytes` is a fault.
     func fetch(
-        _ request: EdgeRequest
+        _ request: EdgeRequest, limitBytes: Int = TransferBounds.smallAnswerBytes
     ) async throws(FileClientFault) -> (head: ResponseHead, body: [UInt8], edge: EdgeAddress) {
         var attempts = self.attempts()
         while true {
             let response = try await self.send(request, &attempts)
             do throws(HTTPClientFault) {
-                let body = try await response.collect(limit: TransferBounds.smallAnswerBytes)
+                let body = try await response.collect(limit: limitBytes)
                 return (response.head, body, self.options.edges[attempts.edge])
-            } catch .responseTooLarge, .responseRefused {
-                throw .malformedAnswer(subject: request.subject)
+            } catch .responseTooLarge(let limit) {
+                throw .answerTooLarge(subject: request.subject, limitBytes: limit)
             } catch {
                 let failure = try Self.failure(
                     of: error, request, self.options.edges[attempts.edge])
@@ -125,8 +125,9 @@ extension FileClient {
             .connection(.addressInUse), .connection(.system), .responseTruncated,
             .tooManyWaiting:
             return .broken
-        case .responseRefused, .responseTooLarge:
-            throw .malformedAnswer(subject: request.subject)
+        case .responseRefused: throw .malformedAnswer(subject: request.subject)
+        case .responseTooLarge(let limit):
+            throw .answerTooLarge(subject: request.subject, limitBytes: limit)
         case .bodySourceFailed, .bodyLengthMismatch:
             throw .changedWhileSent(path: request.subject)
         case .noSecurity: throw .noSecurity(edge)

@@ -26,6 +26,8 @@ package enum FileClientFault: Error, Equatable, Sendable {
     case nothingThere(RemotePath)
     /// The answer is not what the protocol says it should be.
     case malformedAnswer(subject: String)
+    /// The answer, or the object, has more bytes than were asked for.
+    case answerTooLarge(subject: String, limitBytes: Int)
     /// `https://` without certificates to trust.
     case noSecurity(EdgeAddress)
     /// The work was called off.
@@ -112,6 +114,8 @@ extension FileClientFault: CustomStringConvertible {
             "\(path): there is no such object, and no folder of that name has any"
         case .malformedAnswer(let subject):
             "\(subject): the answer is not one of an S3 service; check the address of the edge"
+        case .answerTooLarge(let subject, let limitBytes):
+            "\(subject): has more than \(limitBytes) bytes"
         case .noSecurity(let edge): "\(edge): no certificates to trust; set HOLDFAST_CA"
         case .cancelled: "called off"
         case .unsendable(let subject): "\(subject): cannot be put into a request"

@@ -66,15 +66,8 @@ final class PartialDownload {
         self.progress.moved(bytes.count)
     }
 
-    /// What the bytes should have hashed to and what they did; nil when they are right, or when
-    /// there is nothing to compare with.
-    var mismatch: (expected: String, received: String)? {
-        switch self.check {
-        case .sha256(let digest, let expected): Self.compare(digest.finish(), expected)
-        case .md5(let digest, let expected): Self.compare(digest.finish(), expected)
-        case .none: nil
-        }
-    }
+    /// See `Check.mismatch`.
+    var mismatch: (expected: String, received: String)? { self.check.mismatch }
 
     /// Gives the file its name. With `sync` it survives a power cut when this returns.
     func finish(sync: Bool) async throws(FileClientFault) {
@@ -163,13 +156,6 @@ final class PartialDownload {
         path.utf8.lastIndex(of: .slash).map { String(path[..<$0]) } ?? "."
     }
 
-    private static func compare(
-        _ digest: [UInt8], _ expected: String
-    ) -> (expected: String, received: String)? {
-        let received = Hex.encode(digest)
-        return received == expected ? nil : (expected, received)
-    }
-
     private func blocking<Value: Sendable>(
         _ work: @escaping @Sendable () throws(FileFault) -> Value
     ) async throws(FileClientFault) -> Value {
@@ -182,7 +168,24 @@ final class PartialDownload {
 }
 
 extension PartialDownload.Check {
-    fileprivate func updated(with bytes: [UInt8]) -> Self {
+    /// What the bytes should have hashed to and what they did; nil when they are right, or when
+    /// there is nothing to compare with.
+    var mismatch: (expected: String, received: String)? {
+        switch self {
+        case .sha256(let digest, let expected): Self.compare(digest.finish(), expected)
+        case .md5(let digest, let expected): Self.compare(digest.finish(), expected)
+        case .none: nil
+        }
+    }
+
+    private static func compare(
+        _ digest: [UInt8], _ expected: String
+    ) -> (expected: String, received: String)? {
+        let received = Hex.encode(digest)
+        return received == expected ? nil : (expected, received)
+    }
+
+    func updated(with bytes: [UInt8]) -> Self {
         switch self {
         case .sha256(var digest, let expected):
             digest.update(bytes)

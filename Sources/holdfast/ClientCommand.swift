@@ -54,7 +54,17 @@ enum ClientCommand {
             return try TLSChannelSecurity.doors(
                 trust: settings.authorities.map { .authorities($0) } ?? .system)
         } catch {
-            throw .failed("the certificates to trust cannot be used: \(error)")
+            throw .failed("HOLDFAST_CA: \(Self.sentence(error))")
+        }
+    }
+
+    private static func sentence(_ fault: CertificateFault) -> String {
+        switch fault {
+        case .unreadable(_, let reason): "the file holds no certificate in PEM (\(reason))"
+        case .notAnAuthority: "the certificate is not that of an authority"
+        case .keyMismatch: "the key is not the certificate's"
+        case .badName(let name): "\(name) is not the name of a host"
+        case .openSSL(let call, let reason): "\(call) failed: \(reason)"
         }
     }
 

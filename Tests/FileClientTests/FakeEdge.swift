@@ -130,6 +130,8 @@ final class FakeEdge: HTTPResponder {
         _ bucket: String, _ key: String, _ head: RequestHead, _ exchange: HTTPExchange,
         _ trouble: Trouble?
     ) async throws(HTTPExchangeFault) {
+        let known = self.store.state.withLock { $0.buckets[bucket] != nil }
+        guard known else { return try await self.refuse(.notFound, "NoSuchBucket", exchange) }
         guard var body = self.store.content(bucket, key) else {
             return try await self.refuse(.notFound, "NoSuchKey", exchange)
         }

@@ -308,6 +308,30 @@ import Testing
         #expect(world.store.requests == [])
     }
 
+    @Test func `small objects travel between memory and the edges, checked like files`() {
+        let world = EdgeWorld(troubles: [[.status(.badGateway, retryAfter: nil)]])
+        world.store.set("box", "k", [])
+        world.run { client, environment in
+            let object = RemotePath(bucket: "box", key: "new")
+            #expect(try await client.bytes(of: object, limit: 100) == nil)
+            try await client.put(bytes: [1, 2, 3], as: object)
+            #expect(try await client.bytes(of: object, limit: 3) == [1, 2, 3])
+            let tooLarge = FileClientFault.answerTooLarge(subject: "box/new", limitBytes: 2)
+            await #expect(throws: tooLarge) {
+                try await client.bytes(of: object, limit: 2)
+            }
+            world.edges[0].troubles.withLock { $0 = [.corrupt] }
+            #expect(try await client.bytes(of: object, limit: 3) == [1, 2, 3])
+            world.edges[0].troubles.withLock { $0 = [.corrupt, .corrupt] }
+            await #expect(throws: FileClientFault.self) {
+                try await client.bytes(of: object, limit: 3)
+            }
+            await #expect(throws: FileClientFault.self) {
+                try await client.bytes(of: RemotePath(bucket: "nobox", key: "k"), limit: 9)
+            }
+        }
+    }
+
     @Test func `links come in order from the edge that made them`() {
         let world = EdgeWorld(troubles: [[], []])
         world.run { client, environment in
