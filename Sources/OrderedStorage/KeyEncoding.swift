@@ -38,6 +38,13 @@ package struct KeyWriter: Sendable {
     /// The beginning of an escaped byte string: `KeyRange(prefix:)` of such a key covers every
     /// string that begins with `bytes`, and whatever follows those strings.
     package mutating func writeEscapedPrefix(_ bytes: some Sequence<UInt8>) {
+        // In one piece where they lie in one: called from another module, this is not specialised,
+        // and a step of a generic iterator costs more than all that is done with its byte.
+        let isWritten: Void? = bytes.withContiguousStorageIfAvailable { self.escape($0) }
+        if isWritten == nil { Array(bytes).withUnsafeBufferPointer { self.escape($0) } }
+    }
+
+    private mutating func escape(_ bytes: UnsafeBufferPointer<UInt8>) {
         for byte in bytes {
             self.writer.write(byte)
             if byte == Self.escape { self.writer.write(Self.escapedZero) }
