@@ -7,22 +7,22 @@ extension EntryApplication {
     mutating func create(
         _ create: CreateBucket, versionBase: UInt64
     ) throws(StoreFault) -> CommandResult {
-        if let present = try self.view.bucket(create.name) {
+        if let present = try self.bucket(create.name) {
             return present.owner == create.owner ? .bucketAlreadyOwned : .bucketTaken
         }
         let bucket = Bucket(
             name: create.name, version: self.version(above: versionBase), owner: create.owner,
             created: self.now, wrappedKey: create.wrappedKey)
-        self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name), bucket.row)
+        self.setBucket(create.name, bucket)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
         self.invalidate(create.name, nil)
         return .bucketCreated
     }
 
     mutating func deleteBucket(_ name: BucketName) throws(StoreFault) -> CommandResult {
-        guard let bucket = try self.view.bucket(name) else { return .noSuchBucket }
+        guard let bucket = try self.bucket(name) else { return .noSuchBucket }
         guard try !self.view.hasObjects(name) else { return .bucketNotEmpty }
-        self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name))
+        self.setBucket(name, nil)
         self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))
         self.invalidate(name, nil)
         return .bucketDeleted

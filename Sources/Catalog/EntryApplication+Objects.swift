@@ -8,7 +8,7 @@ extension EntryApplication {
     mutating func put(
         _ put: PutObject, versionBase: UInt64
     ) throws(StoreFault) -> CommandResult {
-        guard let bucket = try self.view.bucket(put.bucket) else { return .noSuchBucket }
+        guard let bucket = try self.bucket(put.bucket) else { return .noSuchBucket }
         // Before the precondition: that one speaks of objects in the bucket that was meant.
         if case .new(_, _, let sealedFor) = put.content, sealedFor != bucket.version {
             return .bucketReplaced
@@ -43,7 +43,7 @@ extension EntryApplication {
     }
 
     mutating func delete(_ delete: DeleteObject) throws(StoreFault) -> CommandResult {
-        guard try self.view.hasBucket(delete.bucket) else { return .noSuchBucket }
+        guard try self.bucket(delete.bucket) != nil else { return .noSuchBucket }
         let headKey = CatalogKeys.head(delete.key, in: delete.bucket)
         let current = try self.view.row(CatalogFamilies.heads, headKey, as: ObjectHead.self)
         if let refusal = delete.precondition.refusal(for: current) { return refusal }

@@ -14,6 +14,8 @@ struct EntryApplication {
     /// The sessions this entry met, whose rows are written once, at its end.
     var sessions: [SessionID: SessionState] = [:]
     private var ownerships: [Slot: SlotOwnership] = [:]
+    /// The buckets this entry met, as its commands so far have left them.
+    private var buckets: [BucketName: Bucket] = [:]
     private let overlay: OverlayReader
 
     init(group: GroupID, position: AppliedPosition, over reader: any OrderedReader) {
@@ -114,6 +116,23 @@ struct EntryApplication {
 
     mutating func invalidate(_ bucket: BucketName, _ key: ObjectKey?) {
         self.invalidations.append(InvalidatedName(bucket: bucket, key: key))
+    }
+
+    mutating func bucket(_ name: BucketName) throws(StoreFault) -> Bucket? {
+        if let known = self.buckets[name] { return known }
+        let bucket = try self.view.bucket(name)
+        self.buckets[name] = bucket
+        return bucket
+    }
+
+    mutating func setBucket(_ name: BucketName, _ bucket: Bucket?) {
+        self.buckets[name] = bucket
+        let key = CatalogKeys.bucket(name)
+        if let bucket {
+            self.put(CatalogFamilies.rows, key, bucket.row)
+        } else {
+            self.delete(CatalogFamilies.rows, key)
+        }
     }
 
     mutating func ownership(of slot: Slot) throws(StoreFault) -> SlotOwnership? {
