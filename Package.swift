@@ -80,17 +80,30 @@ let libraries: [Target] = [
         ]),
 
     module(
+        "ObjectExchange",
+        shellBase + [
+            "ObjectAccess", "ClusterClient", "Catalog", "HTTPTransport", "HTTPSyntax", "Signing",
+            "Cryptography",
+        ]),
+
+    module(
         "S3Door",
-        shellBase + ["ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+        shellBase + [
+            "ObjectExchange", "ObjectAccess", "Catalog", "HTTPTransport", "HTTPSyntax", "Signing",
+            "Cryptography",
+        ]),
     module(
         "LinkDoor",
-        shellBase + ["ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+        shellBase + [
+            "ObjectExchange", "ObjectAccess", "ClusterClient", "Catalog", "HTTPTransport",
+            "HTTPSyntax", "Signing", "Cryptography",
+        ]),
 
     module(
         "EdgeNode",
         shellBase + [
-            "S3Door", "LinkDoor", "ObjectAccess", "ClusterClient", "CachePolicy",
-            "PeerTransport", "HTTPTransport", "Cryptography",
+            "S3Door", "LinkDoor", "ObjectExchange", "ObjectAccess", "ClusterClient",
+            "CachePolicy", "PeerTransport", "HTTPTransport", "HTTPSyntax", "Cryptography",
         ]),
     module("MetaNode", shellBase + cores + ["PeerTransport", "ClusterClient", "Cryptography"]),
     module(
@@ -153,10 +166,16 @@ let testTargets: [Target] = [
         ["ObjectAccess", "ClusterClient", "Catalog", "Placement", "ChunkProtocol", "IORuntime"]),
     tests(
         "S3DoorTests",
-        ["S3Door", "ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+        [
+            "S3Door", "ObjectExchange", "ObjectAccess", "ClusterClient", "Catalog",
+            "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography", "IORuntime",
+        ]),
     tests(
         "LinkDoorTests",
-        ["LinkDoor", "ObjectAccess", "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography"]),
+        [
+            "LinkDoor", "ObjectExchange", "ObjectAccess", "ClusterClient", "Catalog",
+            "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography", "IORuntime",
+        ]),
     tests("MetaNodeTests", ["MetaNode", "SimulatedRuntime", "IORuntime"] + cores),
     tests(
         "FileClientTests",

@@ -48,6 +48,9 @@ package final class HTTPExchange {
         self.isLast = !head.keepsAlive
     }
 
+    /// The loop that the connection is served on, and the responder with it.
+    package var loop: any EventLoop { self.messages.loop }
+
     // MARK: The request's body
 
     /// Reads up to `limit` bytes of the body; none at its end. A client that waits for leave to

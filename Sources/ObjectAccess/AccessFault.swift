@@ -58,6 +58,14 @@ package enum BodyFault: Error, Equatable, Sendable {
 package protocol BodySource: AnyObject {
     /// The next bytes, at most `limit`; none at the end.
     func next(upTo limit: Int) async throws(BodyFault) -> [UInt8]
+
+    /// Checksums to store beside those of `StatedBody`; asked for at the end of the body, which the
+    /// source has then held against them.
+    var verifiedChecksums: [ObjectChecksum] { get }
+}
+
+extension BodySource {
+    package var verifiedChecksums: [ObjectChecksum] { [] }
 }
 
 /// Bytes at hand as a body.

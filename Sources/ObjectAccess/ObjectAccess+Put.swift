@@ -42,9 +42,10 @@ extension ObjectAccess {
         var upload = Upload(
             access: self, bucket: open, digests: BodyDigests(for: options.stated), loop: loop)
         let (content, digests) = try await upload.run(source, options.stated)
+        let checksums = digests.checksums + source.verifiedChecksums
         let put = PutObject(
             bucket: bucket, key: key, size: digests.sizeBytes, entityTag: digests.entityTag,
-            sha256: digests.sha256, checksums: digests.checksums,
+            sha256: digests.sha256, checksums: checksums,
             attributes: options.attributes, content: content,
             precondition: options.precondition)
         // The body took as long as its sender did; the commit gets a time of its own.
@@ -55,7 +56,7 @@ extension ObjectAccess {
             self.counters.bytesPut.add(digests.sizeBytes)
             return StoredObject(
                 version: version, modified: modified, entityTag: digests.entityTag,
-                sha256: digests.sha256, checksums: digests.checksums,
+                sha256: digests.sha256, checksums: checksums,
                 sizeBytes: digests.sizeBytes)
         case .preconditionFailed: throw .preconditionFailed
         case .noSuchBucket: throw .noSuchBucket(bucket)

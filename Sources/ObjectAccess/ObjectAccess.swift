@@ -122,6 +122,14 @@ package final class ObjectAccess: Sendable {
         }
     }
 
+    /// Whose the bucket is, as it was known at most `bucketLifetime` ago: what a door asks before
+    /// it lets a request near the bucket.
+    package func owner(
+        of name: BucketName, deadline: Instant
+    ) async throws(AccessFault) -> OwnerID {
+        try await self.open(name, deadline: deadline).bucket.owner
+    }
+
     /// Every bucket of an owner, in the order of their names: each data group is asked.
     package func buckets(
         of owner: OwnerID, deadline: Instant

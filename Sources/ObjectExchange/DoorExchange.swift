@@ -1,0 +1,139 @@
+import HTTPSyntax
+import HTTPTransport
+import IORuntime
+import ObjectAccess
+import Primitives
+
+/// One request at a door: what was asked, by when metadata must have answered, and the response,
+/// with the fields that every response has. It belongs to the connection's task.
+package final class DoorExchange {
+    package let request: HTTPRequest
+    package let id: RequestID
+    /// For metadata. The time that a body takes is bounded by the transport's least rate.
+    package let deadline: Instant
+    /// The loop that the request is served on.
+    package let loop: any EventLoop
+
+    /// What was answered; nil before.
+    package private(set) var status: Status?
+    package private(set) var receivedBytes: UInt64 = 0
+    package private(set) var sentBytes: UInt64 = 0
+    /// For the log: what lies behind a refusal.
+    package private(set) var cause: String?
+
+    private let exchange: HTTPExchange
+    /// `Server` and `x-amz-id-2`.
+    private let commonFields: FieldBlock
+
+    package init(
+        _ request: HTTPRequest, _ exchange: HTTPExchange, id: RequestID, deadline: Instant,
+        commonFields: FieldBlock
+    ) {
+        self.request = request
+        self.exchange = exchange
+        self.id = id
+        self.deadline = deadline
+        self.commonFields = commonFields
+        self.loop = exchange.loop
+    }
+
+    /// The fields that are the same in every response of a process.
+    package static func commonFields(of node: NodeID) -> FieldBlock {
+        var fields = FieldBlock()
+        fields.addChecked("Server", "Holdfast")
+        fields.addChecked(
+            "x-amz-id-2", RequestID(incarnation: 0, count: 0, node: node).host)
+        return fields
+    }
+
+    package var head: RequestHead { self.request.head }
+
+    /// The fields that a response begins with.
+    package func makeFields() -> FieldBlock {
+        var fields = self.commonFields
+        fields.addChecked("x-amz-request-id", self.id.text)
+        return fields
+    }
+
+    // MARK: The request's body
+
+    func readBody(upTo limit: Int) async throws(HTTPExchangeFault) -> [UInt8] {
+        let bytes = try await self.exchange.readBody(upTo: limit)
+        self.receivedBytes += UInt64(bytes.count)
+        return bytes
+    }
+
+    // MARK: The response
+
+    /// Answers with a whole body. A client that is gone is not told.
+    package func respond(_ status: Status, _ fields: FieldBlock, body: [UInt8] = []) async {
+        self.status = status
+        let response = OutgoingResponse(status, fields: fields)
+        do throws(HTTPExchangeFault) {
+            try await self.exchange.respond(response, body: body)
+            if self.head.method != .head { self.sentBytes += UInt64(body.count) }
+        } catch {
+            self.cause = "\(error)"
+        }
+    }
+
+    package func respond(xml: XMLWriter) async {
+        var fields = self.makeFields()
+        fields.addChecked("Content-Type", "application/xml")
+        await self.respond(.ok, fields, body: xml.bytes)
+    }
+
+    package func refuse(_ refusal: S3Refusal) async {
+        self.cause = refusal.cause
+        var fields = self.makeFields()
+        if refusal.status == .unavailable { fields.add("Retry-After", number: 1) }
+        if let size = refusal.unsatisfiedSize { fields.add(.unsatisfied(size: size)) }
+        guard !refusal.status.forbidsBody else {
+            await self.respond(refusal.status, fields)
+            return
+        }
+        fields.addChecked("Content-Type", "application/xml")
+        let document = refusal.document(resource: self.head.path, id: self.id)
+        await self.respond(refusal.status, fields, body: document)
+    }
+
+    /// Answers with the rest of `reader`. What cannot be read at once is refused; what fails later
+    /// cuts the connection, so that no client takes a part for the whole.
+    package func stream(
+        _ status: Status, _ fields: FieldBlock, _ reader: ObjectReader
+    ) async throws(S3Refusal) {
+        let length = reader.remainingBytes
+        var slice: ArraySlice<UInt8>?
+        do throws(AccessFault) { slice = try await reader.next() } catch {
+            throw S3Refusal(error)
+        }
+        self.status = status
+        do throws(HTTPExchangeFault) {
+            let response = OutgoingResponse(status, fields: fields)
+            try self.exchange.start(response, length: length)
+            while let bytes = slice {
+                try await self.exchange.write([bytes])
+                self.sentBytes += UInt64(bytes.count)
+                do throws(AccessFault) { slice = try await reader.next() } catch {
+                    self.cause = "\(error)"
+                    self.exchange.abort()
+                    return
+                }
+            }
+            try self.exchange.finish()
+        } catch {
+            self.cause = "\(error)"
+        }
+    }
+
+    /// Answers HEAD, where `length` is that of the body that GET would have.
+    package func respondToHead(_ status: Status, _ fields: FieldBlock, length: UInt64) {
+        self.status = status
+        do throws(HTTPExchangeFault) {
+            try self.exchange.start(OutgoingResponse(status, fields: fields), length: length)
+            try self.exchange.finish()
+        } catch {
+            self.cause = "\(error)"
+        }
+    }
+}

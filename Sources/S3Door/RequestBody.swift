@@ -1,0 +1,153 @@
+import Catalog
+import Cryptography
+import ObjectAccess
+import ObjectExchange
+import Primitives
+import Signing
+
+/// The bytes of an object as they come out of a request's body: unwrapped from `aws-chunked`, each
+/// chunk held against its signature, the whole against its checksum.
+final class RequestBody: BodySource {
+    private let source: ExchangeBody
+    private let form: BodyForm
+    private var decoder: AWSChunkedDecoder?
+    private var chain: SigV4ChunkChain?
+    /// Of the chunk that is being read, where it is signed.
+    private var chunkDigest = SHA256Digest()
+    private var checksum: BodyChecksum?
+    private var input: [UInt8] = []
+    private var position = 0
+    private var isEnded = false
+    private(set) var verifiedChecksums: [ObjectChecksum]
+    private var ownRefusal: S3Refusal?
+
+    init(_ asked: S3Door.Asked, _ form: BodyForm) throws(S3Refusal) {
+        self.source = ExchangeBody(asked.exchange)
+        self.form = form
+        self.verifiedChecksums = form.verifiedElsewhere
+        self.checksum = form.checksum.map { BodyChecksum($0.algorithm) }
+        if case .chunks(let isSigned) = form.encoding {
+            self.decoder = AWSChunkedDecoder()
+            if isSigned {
+                self.chain = SigV4ChunkChain(
+                    asked.requester.acceptance, key: asked.requester.key)
+            }
+        }
+    }
+
+    /// Why the body was refused, where that says more than a `BodyFault`.
+    var refusal: S3Refusal? { self.ownRefusal ?? self.source.refusal }
+
+    func next(upTo limit: Int) async throws(BodyFault) -> [UInt8] {
+        if self.isEnded { return [] }
+        guard self.decoder != nil else {
+            let bytes = try await self.source.next(upTo: limit)
+            if bytes.isEmpty {
+                self.isEnded = true
+                try self.finish(trailer: [])
+            } else {
+                self.checksum?.update(bytes)
+            }
+            return bytes
+        }
+        while true {
+            if let bytes = try self.unwrapped() { return bytes }
+            self.input = try await self.source.next(upTo: limit)
+            self.position = 0
+            if self.input.isEmpty {
+                try self.inputEnded()
+                return []
+            }
+        }
+    }
+
+    /// The next bytes that are here already; empty at the end of the body, nil when more has to be
+    /// read to know.
+    private func unwrapped() throws(BodyFault) -> [UInt8]? {
+        while let event = try self.nextEvent() {
+            switch event {
+            case .bytes(let range):
+                let bytes = Array(self.input[range])
+                if self.chain != nil { self.chunkDigest.update(bytes) }
+                self.checksum?.update(bytes)
+                return bytes
+            case .chunkEnded(let signature): try self.chunkEnded(signature)
+            // The end of the input must follow, and is read before the end is told.
+            case .ended(let trailer): try self.finish(trailer: trailer)
+            }
+        }
+        return nil
+    }
+
+    private func nextEvent() throws(BodyFault) -> AWSChunkedDecoder.Event? {
+        do throws(AWSChunkedDecoder.Malformed) {
+            return try self.decoder?.next(self.input, from: &self.position)
+        } catch { throw self.refused(error) }
+    }
+
+    private func inputEnded() throws(BodyFault) {
+        self.isEnded = true
+        let event: AWSChunkedDecoder.Event?
+        do throws(AWSChunkedDecoder.Malformed) {
+            event = try self.decoder?.inputEnded()
+        } catch { throw self.refused(error) }
+        if case .ended(let trailer) = event { try self.finish(trailer: trailer) }
+    }
+
+    private func chunkEnded(_ signature: String?) throws(BodyFault) {
+        guard self.chain != nil else { return }
+        let hash = self.chunkDigest.finish()
+        self.chunkDigest = SHA256Digest()
+        let holds = self.chain?.accepts(
+            chunkHash: hash, signature: signature ?? "", using: OpenSSLPrimitives())
+        guard holds == true else { throw self.refused(S3Refusal(.signatureDoesNotMatch)) }
+    }
+
+    private static let trailerSignature = "x-amz-trailer-signature"
+
+    /// Holds the whole body against its checksum, stated before it or behind it.
+    private func finish(trailer: [AWSChunkedDecoder.TrailerLine]) throws(BodyFault) {
+        try self.checkSignature(of: trailer)
+        guard let wanted = self.form.checksum, let checksum = self.checksum else { return }
+        let expected: [UInt8]
+        if let stated = wanted.expected {
+            expected = stated
+        } else {
+            let name = "x-amz-checksum-\(wanted.algorithm.name)"
+            guard let line = trailer.first(where: { $0.name == name }),
+                let value = Base64.decode(line.value), value.count == wanted.algorithm.sizeBytes
+            else { throw self.refused(S3Refusal(.malformedTrailer)) }
+            expected = value
+        }
+        guard expected == checksum.finish() else { throw self.refused(S3Refusal(.badDigest)) }
+        self.verifiedChecksums.append(
+            ObjectChecksum(algorithm: wanted.algorithm, value: expected))
+        self.checksum = nil
+    }
+
+    private func checkSignature(
+        of trailer: [AWSChunkedDecoder.TrailerLine]
+    ) throws(BodyFault) {
+        guard self.chain != nil, !trailer.isEmpty else { return }
+        let signed = trailer.filter { $0.name != Self.trailerSignature }
+        let text = signed.map { "\($0.name):\($0.value)\n" }.joined()
+        let signature = trailer.first { $0.name == Self.trailerSignature }?.value ?? ""
+        let holds = self.chain?.accepts(
+            trailer: Array(text.utf8), signature: signature, using: OpenSSLPrimitives())
+        guard holds == true else { throw self.refused(S3Refusal(.signatureDoesNotMatch)) }
+    }
+
+    private func refused(_ fault: AWSChunkedDecoder.Malformed) -> BodyFault {
+        switch fault {
+        case .truncated: .truncated
+        case .trailer: self.refused(S3Refusal(.malformedTrailer))
+        case .chunkLine, .chunkEnd, .bytesBehindEnd:
+            self.refused(S3Refusal(.invalidRequest, "The aws-chunked body is malformed"))
+        }
+    }
+
+    private func refused(_ refusal: S3Refusal) -> BodyFault {
+        self.ownRefusal = refusal
+        return .malformed(refusal.code)
+    }
+}

@@ -1,0 +1,89 @@
+import Catalog
+import HTTPSyntax
+import ObjectAccess
+import ObjectExchange
+import Primitives
+
+/// Answers S3's protocol (Amazon S3 API Reference), path style, over buckets that belong to whoever
+/// made them.
+package struct S3Door: Sendable {
+    let access: ObjectAccess
+    let authenticator: RequestAuthenticator
+    /// What `LocationConstraint` says. Signatures may name any region.
+    let region: String
+
+    package init(access: ObjectAccess, authenticator: RequestAuthenticator, region: String) {
+        self.access = access
+        self.authenticator = authenticator
+        self.region = region
+    }
+
+    /// Answers one request. Everything that the head can decide is decided before a byte of the
+    /// body is read, so that a client that waits to be told to go on is told the truth.
+    package func respond(to exchange: DoorExchange) async {
+        do throws(S3Refusal) {
+            let query = try S3Query(exchange.head.query)
+            // Who may not ask learns nothing of what would have been answered.
+            let requester = try await self.authenticator.authenticate(exchange)
+            let operation = try S3Operation(
+                exchange.head.method, path: exchange.head.path, query: query)
+            if let bucket = operation.ownedBucket {
+                try await self.authorise(requester, in: bucket, exchange)
+            }
+            try await self.carryOut(operation, Asked(exchange, query, requester))
+        } catch {
+            await exchange.refuse(error)
+        }
+    }
+
+    /// A request with all that was learnt of it on the way.
+    struct Asked {
+        let exchange: DoorExchange
+        let query: S3Query
+        let requester: Requester
+
+        init(_ exchange: DoorExchange, _ query: S3Query, _ requester: Requester) {
+            self.exchange = exchange
+            self.query = query
+            self.requester = requester
+        }
+
+        var fields: Fields { self.exchange.head.fields }
+        var deadline: Instant { self.exchange.deadline }
+    }
+
+    /// A bucket and all in it belong to its owner alone.
+    private func authorise(
+        _ requester: Requester, in bucket: BucketName, _ exchange: DoorExchange
+    ) async throws(S3Refusal) {
+        let owner = try await refusing { () throws(AccessFault) in
+            try await self.access.owner(of: bucket, deadline: exchange.deadline)
+        }
+        guard owner == requester.owner else { throw S3Refusal(.accessDenied) }
+    }
+
+    private func carryOut(_ operation: S3Operation, _ asked: Asked) async throws(S3Refusal) {
+        switch operation {
+        case .listBuckets: try await self.listBuckets(asked)
+        case .createBucket(let name): try await self.createBucket(name, asked)
+        case .headBucket(let name): try await self.headBucket(name, asked)
+        case .deleteBucket(let name): try await self.deleteBucket(name, asked)
+        case .bucketLocation: await self.tellLocation(asked)
+        case .bucketVersioning: await self.tellVersioning(asked)
+        case .listObjects(let bucket): try await self.listObjects(bucket, asked)
+        case .deleteObjects(let bucket): try await self.deleteObjects(bucket, asked)
+        case .putObject(let bucket, let key): try await self.putObject(key, in: bucket, asked)
+        case .getObject(let bucket, let key), .headObject(let bucket, let key):
+            try await self.giveObject(key, in: bucket, asked)
+        case .deleteObject(let bucket, let key):
+            try await self.deleteObject(key, in: bucket, asked)
+        }
+    }
+}
+
+/// Turns faults of access into what S3 calls them.
+func refusing<Value>(
+    _ work: () async throws(AccessFault) -> Value
+) async throws(S3Refusal) -> Value {
+    do throws(AccessFault) { return try await work() } catch { throw S3Refusal(error) }
+}

@@ -1,0 +1,141 @@
+import Catalog
+import HTTPSyntax
+import ObjectExchange
+
+/// What a request asks of S3 (path style), before anything is known of who asks.
+package enum S3Operation: Equatable, Sendable {
+    case listBuckets
+    case createBucket(BucketName)
+    case headBucket(BucketName)
+    case deleteBucket(BucketName)
+    case bucketLocation(BucketName)
+    /// Versions are not kept: the answer is always that.
+    case bucketVersioning(BucketName)
+    case listObjects(BucketName)
+    case deleteObjects(BucketName)
+    case putObject(BucketName, ObjectKey)
+    case getObject(BucketName, ObjectKey)
+    case headObject(BucketName, ObjectKey)
+    case deleteObject(BucketName, ObjectKey)
+
+    /// Reads method, path and query; refuses what is no operation, or none that is here.
+    package init(_ method: Method, path: ArraySlice<UInt8>, query: S3Query) throws(S3Refusal) {
+        let (bucket, key) = try Self.split(path)
+        guard let bucket else {
+            self = try Self.ofService(method, query)
+            return
+        }
+        guard let name = String(validating: bucket, as: UTF8.self).flatMap(BucketName.init) else {
+            throw S3Refusal(.invalidBucketName)
+        }
+        if key.isEmpty {
+            self = try Self.ofBucket(name, method, query)
+            return
+        }
+        guard CatalogLimits.objectKeyBytes.contains(key.count) else {
+            throw S3Refusal(.keyTooLong)
+        }
+        guard let key = ObjectKey(utf8: key) else {
+            throw S3Refusal(.invalidURI, "The key is not UTF-8")
+        }
+        self = try Self.ofObject(name, key, method, query)
+    }
+
+    /// The first segment and all that follows its slash, decoded each; nothing is normalised.
+    private static func split(
+        _ path: ArraySlice<UInt8>
+    ) throws(S3Refusal) -> (bucket: [UInt8]?, key: [UInt8]) {
+        guard path.first == UInt8(ascii: "/") else { throw S3Refusal(.methodNotAllowed) }
+        let rest = path.dropFirst()
+        if rest.isEmpty { return (nil, []) }
+        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+        guard let bucket = HTTPSyntax.PercentCoding.decode(rest[..<slash]),
+            let key = HTTPSyntax.PercentCoding.decode(rest[slash...].dropFirst())
+        else { throw S3Refusal(.invalidURI) }
+        return (bucket, key)
+    }
+
+    private static func ofService(
+        _ method: Method, _ query: S3Query
+    ) throws(S3Refusal) -> S3Operation {
+        guard method == .get else { throw S3Refusal(.methodNotAllowed) }
+        try query.refuseSubresources()
+        return .listBuckets
+    }
+
+    private static func ofBucket(
+        _ bucket: BucketName, _ method: Method, _ query: S3Query
+    ) throws(S3Refusal) -> S3Operation {
+        switch method {
+        case .get:
+            if query.contains("location") { return .bucketLocation(bucket) }
+            if query.contains("versioning") { return .bucketVersioning(bucket) }
+            try query.refuseSubresources()
+            return .listObjects(bucket)
+        case .head:
+            try query.refuseSubresources()
+            return .headBucket(bucket)
+        case .put:
+            try query.refuseAll(but: [])
+            return .createBucket(bucket)
+        case .delete:
+            try query.refuseAll(but: [])
+            return .deleteBucket(bucket)
+        case .post:
+            guard query.contains("delete") else { throw S3Refusal(.notImplemented) }
+            try query.refuseAll(but: ["delete"])
+            return .deleteObjects(bucket)
+        case .options, .patch, .other: throw S3Refusal(.methodNotAllowed)
+        }
+    }
+
+    private static func ofObject(
+        _ bucket: BucketName, _ key: ObjectKey, _ method: Method, _ query: S3Query
+    ) throws(S3Refusal) -> S3Operation {
+        switch method {
+        case .get, .head:
+            try query.refuseSubresources()
+            try query.refuseVersions()
+            return method == .get ? .getObject(bucket, key) : .headObject(bucket, key)
+        case .put:
+            try query.refuseAll(but: [])
+            return .putObject(bucket, key)
+        case .delete:
+            try query.refuseAll(but: ["versionId"])
+            try query.refuseVersions()
+            return .deleteObject(bucket, key)
+        case .post: throw S3Refusal(.notImplemented)
+        case .options, .patch, .other: throw S3Refusal(.methodNotAllowed)
+        }
+    }
+
+    /// The bucket that the requester must own; nil for what concerns no bucket that is there yet.
+    package var ownedBucket: BucketName? {
+        switch self {
+        case .listBuckets, .createBucket: nil
+        case .headBucket(let bucket), .deleteBucket(let bucket), .bucketLocation(let bucket),
+            .bucketVersioning(let bucket), .listObjects(let bucket), .deleteObjects(let bucket),
+            .putObject(let bucket, _), .getObject(let bucket, _), .headObject(let bucket, _),
+            .deleteObject(let bucket, _):
+            bucket
+        }
+    }
+
+    /// For the access log.
+    package var name: StaticString {
+        switch self {
+        case .listBuckets: "ListBuckets"
+        case .createBucket: "CreateBucket"
+        case .headBucket: "HeadBucket"
+        case .deleteBucket: "DeleteBucket"
+        case .bucketLocation: "GetBucketLocation"
+        case .bucketVersioning: "GetBucketVersioning"
+        case .listObjects: "ListObjects"
+        case .deleteObjects: "DeleteObjects"
+        case .putObject: "PutObject"
+        case .getObject: "GetObject"
+        case .headObject: "HeadObject"
+        case .deleteObject: "DeleteObject"
+        }
+    }
+}
