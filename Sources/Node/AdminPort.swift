@@ -1,6 +1,7 @@
 import ChunkProtocol
 import ChunkStore
 import ClusterClient
+import Consensus
 import HTTPSyntax
 import HTTPTransport
 import IORuntime
@@ -44,7 +45,7 @@ final class AdminPort: HTTPResponder {
                 let isReady = self.cluster.incarnation != nil
                 try await Self.answer(
                     exchange, "text/plain", isReady ? "ok\n" : "joining\n",
-                    status: isReady ? .ok : .serviceUnavailable)
+                    status: isReady ? .ok : .unavailable)
             case "/status":
                 try await Self.answer(exchange, "application/json", await self.status())
             default:
