@@ -13,12 +13,13 @@ extension FileClient {
     /// unknown, unless an edge has refused it.
     package func put(bytes: [UInt8], as object: RemotePath) async throws(FileClientFault) {
         var request = EdgeRequest(.put, object)
-        request.payload = .hash(SHA256.hash(bytes))
+        let hash = SHA256.hash(bytes)
+        request.payload = .hash(hash)
         var attempts = self.attempts()
         let response = try await self.send(
             request, &attempts, bodyBytes: UInt64(bytes.count)
         ) { .bytes(bytes) }
-        try await Self.confirm(response, sent: Hex.encode(MD5.hash(bytes)), object)
+        try await Self.confirm(response, hash: hash, md5: MD5.hash(bytes), object)
     }
 
     /// The whole object; nil when there is none of that key. One that has more than `limit` bytes is

@@ -63,24 +63,29 @@ extension FileClient {
         if isGuarded, source.sizeBytes > TransferBounds.readTwiceBytes {
             request.payload = .unsigned
         } else {
-            do throws(FileFault) { try await source.hash() } catch { throw .file(error) }
-            if let hash = source.sha256 { request.payload = .hash(hash) }
+            do throws(FileFault) { request.payload = .hash(try await source.hash()) } catch {
+                throw .file(error)
+            }
         }
-        let isUnsigned = request.payload == .unsigned
         var attempts = self.attempts()
         let response = try await self.sendFile(
-            request, &attempts, source, path: path, digesting: isUnsigned)
-        try await Self.confirm(response, sent: source.md5Hex, object)
+            request, &attempts, source, path: path)
+        try await Self.confirm(
+            response, hash: source.sentHash, md5: source.sentMD5, object)
     }
 
-    /// Compares what the edge says that it stored with the MD5 of what was sent.
+    /// Compares what the edge says that it stored with what was sent: by SHA-256 where it states
+    /// one, else by the MD5 that is in its ETag.
     static func confirm(
-        _ response: HTTPClientResponse, sent: String?, _ object: RemotePath
+        _ response: HTTPClientResponse, hash: [UInt8]?, md5: [UInt8]?, _ object: RemotePath
     ) async throws(FileClientFault) {
-        if let sent, let stored = response.head.fields.text("etag"),
-            let digest = Self.md5(inETag: stored), digest != sent
-        {
-            throw .storedDifferently(subject: object.description, sent: sent, stored: digest)
+        let fields = response.head.fields
+        let stored = fields.text("x-holdfast-sha256")?.lowercased()
+        let storedMD5 = fields.text("etag").flatMap(Self.md5(inETag:))
+        let pairs = [(hash, stored), (stored == nil ? md5 : nil, storedMD5)]
+        for case (let sent?, let stored?) in pairs where Hex.encode(sent) != stored {
+            throw .storedDifferently(
+                subject: object.description, sent: Hex.encode(sent), stored: stored)
         }
         // The head has confirmed the write; what follows only decides whether the connection can
         // be used again.
@@ -93,11 +98,11 @@ extension FileClient {
 
     private func sendFile(
         _ request: EdgeRequest, _ attempts: inout EdgeAttempts, _ source: UploadSource,
-        path: String, digesting: Bool
+        path: String
     ) async throws(FileClientFault) -> HTTPClientResponse {
         do throws(FileClientFault) {
             return try await self.send(request, &attempts, bodyBytes: source.sizeBytes) {
-                source.body(digesting: digesting)
+                source.body()
             }
         } catch .refused(let refusal, _) where refusal.code == "XAmzContentSHA256Mismatch" {
             throw .changedWhileSent(path: path)

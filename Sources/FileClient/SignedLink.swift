@@ -18,6 +18,7 @@ package struct SignedLink: Equatable, Sendable {
 package struct LinkRequest: Sendable {
     package enum Scope: String, Sendable {
         case exact
+        /// Everything in the folder of that name.
         case prefix
     }
 
@@ -52,13 +53,17 @@ private struct LinkAnswer: Decodable {
 extension FileClient {
     /// Has an edge make a link. Edges cannot sign links themselves; they ask the cluster.
     package func link(_ wanted: LinkRequest) async throws(FileClientFault) -> SignedLink {
-        let request = EdgeRequest(
-            .post, prefix: "/f/", wanted.path,
+        let isFolder = wanted.scope == .prefix
+        var request = EdgeRequest(
+            .post, prefix: "/f/",
+            isFolder ? wanted.path.with(key: wanted.path.folderPrefix) : wanted.path,
             query: [
                 ("expires-in", "\(wanted.expiresInSeconds)"),
                 ("methods", wanted.methods.joined(separator: ",")),
                 ("scope", wanted.scope.rawValue),
             ])
+        // The folder that is a whole bucket ends in a slash like any other.
+        if isFolder, wanted.path.isBucket { request.rawPath.append(.slash) }
         let answer = try await self.fetch(request)
         guard let link = Self.decode(answer.body), link.path.utf8.first == .slash else {
             throw .malformedAnswer(subject: wanted.path.description)

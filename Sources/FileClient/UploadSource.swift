@@ -12,12 +12,14 @@ final class UploadSource {
     /// Up to one piece is kept and never read again.
     private let whole: [UInt8]?
     private var offset: UInt64 = 0
-    private var md5: MD5Digest?
+    /// Of the attempt that is under way, where the hash was not known before it.
+    private var digest: SHA256Digest?
 
     /// Why the last attempt's body ended early, where the file was the reason.
     private(set) var fault: FileFault?
-    /// The SHA-256 of the content, where `hash` was called or the file is small.
-    private(set) var sha256: [UInt8]?
+    /// The SHA-256 of the content, known from the beginning where `hash` was called or the file is
+    /// small.
+    private var knownHash: [UInt8]?
 
     private struct Opened: Sendable {
         let file: any File
@@ -45,16 +47,16 @@ final class UploadSource {
         self.file = opened.file
         self.sizeBytes = opened.sizeBytes
         self.whole = opened.whole
-        self.sha256 = opened.sha256
+        self.knownHash = opened.sha256
         self.environment = environment
         self.progress = progress
     }
 
     deinit { self.file.close() }
 
-    /// Reads the file once for its SHA-256.
-    func hash() async throws(FileFault) {
-        guard self.sha256 == nil else { return }
+    /// The SHA-256 of the content; reads the whole file where it is not small.
+    func hash() async throws(FileFault) -> [UInt8] {
+        if let hash = self.knownHash { return hash }
         var digest = SHA256Digest()
         var position: UInt64 = 0
         while position < self.sizeBytes {
@@ -71,13 +73,13 @@ final class UploadSource {
             position += UInt64(count)
             digest = after
         }
-        self.sha256 = digest.finish()
+        let hash = digest.finish()
+        self.knownHash = hash
+        return hash
     }
 
     /// The body for a new attempt.
-    ///
-    /// - Parameter digesting: whether to compute the MD5, to compare it with what the edge stored.
-    func body(digesting: Bool) -> RequestBody {
+    func body() -> RequestBody {
         self.progress.takenBack(self.offset)
         self.offset = 0
         self.fault = nil
@@ -86,14 +88,15 @@ final class UploadSource {
             self.progress.moved(whole.count)
             return .bytes(whole)
         }
-        self.md5 = digesting ? MD5Digest() : nil
+        self.digest = self.knownHash == nil ? SHA256Digest() : nil
         return .stream(length: self.sizeBytes) { try await self.next() }
     }
 
-    /// Of the bytes that the last attempt sent; nil where it was not wanted.
-    var md5Hex: String? {
-        self.whole.map { Hex.encode(MD5.hash($0)) } ?? self.md5.map { Hex.encode($0.finish()) }
-    }
+    /// The SHA-256 of the bytes that the last attempt sent.
+    var sentHash: [UInt8]? { self.knownHash ?? self.digest?.finish() }
+
+    /// Their MD5, where it costs little.
+    var sentMD5: [UInt8]? { self.whole.map { MD5.hash($0) } }
 
     /// Takes back what was counted: the file was not stored.
     func abandon() {
@@ -104,16 +107,16 @@ final class UploadSource {
     private func next() async throws(FileFault) -> ArraySlice<UInt8>? {
         guard self.offset < self.sizeBytes else { return nil }
         let count = Int(min(UInt64(TransferBounds.pieceBytes), self.sizeBytes - self.offset))
-        let (file, offset, before) = (self.file, self.offset, self.md5)
+        let (file, offset, before) = (self.file, self.offset, self.digest)
         do throws(FileFault) {
             let (piece, after) = try await self.environment.blocking(.disk) {
-                () throws(FileFault) -> ([UInt8], MD5Digest?) in
+                () throws(FileFault) -> ([UInt8], SHA256Digest?) in
                 let piece = try file.read(count, at: offset)
                 var digest = before
                 digest?.update(piece)
                 return (piece, digest)
             }
-            self.md5 = after
+            self.digest = after
             self.offset += UInt64(piece.count)
             self.progress.moved(piece.count)
             return piece.isEmpty ? nil : piece[...]

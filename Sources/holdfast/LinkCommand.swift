@@ -14,8 +14,8 @@ extension Subcommand {
             the objects PREFIX00000000, PREFIX00000001, … in BUCKET.
 
               --expires SPAN     how long it holds: 90s, 15m, 1h, 7d (1h; at most 7d)
-              --method LIST      what it allows, comma-separated: GET, HEAD, PUT (GET)
-              --prefix           for every object whose key begins with KEY
+              --method LIST      what it allows, comma-separated: GET, PUT, DELETE (GET)
+              --prefix           for everything in the folder KEY/: its name goes before the ?
               --count N          URLs for KEY00000000 up to N of them
             \(ClientCommand.optionsHelp)
             """,
@@ -43,7 +43,7 @@ extension Subcommand {
 
 private enum LinkOptions {
     private static let standardExpirySeconds: Int64 = 3600
-    private static let methods = ["GET", "HEAD", "PUT"]
+    private static let methods = ["GET", "HEAD", "PUT", "DELETE"]
 
     /// The link that is wanted, or the first of so many.
     static func read(_ options: ParsedOptions) throws(CommandFault) -> (LinkRequest, Int?) {
@@ -60,7 +60,8 @@ private enum LinkOptions {
         if let methods = options.value("method") {
             wanted.methods = SettingSources.list(methods).map { $0.uppercased() }
             for method in wanted.methods where !Self.methods.contains(method) {
-                throw .usage("--method: \(method) is not one of \(Self.methods)")
+                throw .usage(
+                    "--method: \(method) is not one of \(Self.methods.joined(separator: ", "))")
             }
         }
         if options.flag("prefix") { wanted.scope = .prefix }

@@ -41,6 +41,8 @@ final class FakeEdge: HTTPResponder {
         case corrupt
         /// Keeps another body than the one that was sent, and says so in its ETag.
         case storeWrongly
+        /// Does not say the SHA-256 of what it stored.
+        case storeWronglyAndSaysMD5
     }
 
     let store: FakeStore
@@ -118,12 +120,19 @@ final class FakeEdge: HTTPResponder {
         guard stated == "UNSIGNED-PAYLOAD" || stated == Hex.encode(SHA256.hash(body)) else {
             return try await self.refuse(.badRequest, "XAmzContentSHA256Mismatch", exchange)
         }
-        if case .storeWrongly = trouble { body.append(0) }
+        var saysHash = true
+        switch trouble {
+        case .storeWrongly: body.append(0)
+        case .storeWronglyAndSaysMD5:
+            body.append(0)
+            saysHash = false
+        case .status, .cutAfter, .corrupt, nil: break
+        }
         let known = self.store.state.withLock { $0.buckets[bucket] != nil }
         guard known else { return try await self.refuse(.notFound, "NoSuchBucket", exchange) }
         self.store.set(bucket, key, body)
         try await exchange.respond(
-            OutgoingResponse(.ok, fields: Self.fields(body, withChecksum: false)))
+            OutgoingResponse(.ok, fields: Self.fields(body, withChecksum: saysHash)))
     }
 
     private func get(

@@ -127,7 +127,7 @@ import Testing
                 Issue.record("\(faults)")
                 return
             }
-            #expect(sent == Hex.encode(MD5.hash(content)))
+            #expect(sent == Hex.encode(SHA256.hash(content)))
         }
         #expect(world.store.payloads.contains("UNSIGNED-PAYLOAD"))
     }
@@ -187,15 +187,17 @@ import Testing
     }
 
     @Test func `a store that kept other bytes is found out`() {
-        let world = EdgeWorld(troubles: [[.storeWrongly]])
+        let world = EdgeWorld(troubles: [[.storeWrongly, .storeWronglyAndSaysMD5]])
         world.store.set("box", "k", [])
         world.run { client, environment in
             try await environment.write("/f", [1])
-            let fault = FileClientFault.storedDifferently(
-                subject: "box/k", sent: Hex.encode(MD5.hash([1])),
-                stored: Hex.encode(MD5.hash([1, 0])))
-            await #expect(throws: fault) {
-                try await client.put("/f", as: RemotePath(bucket: "box", key: "k"))
+            let object = RemotePath(bucket: "box", key: "k")
+            for (sent, stored) in [
+                (SHA256.hash([1]), SHA256.hash([1, 0])), (MD5.hash([1]), MD5.hash([1, 0])),
+            ] {
+                let fault = FileClientFault.storedDifferently(
+                    subject: "box/k", sent: Hex.encode(sent), stored: Hex.encode(stored))
+                await #expect(throws: fault) { try await client.put("/f", as: object) }
             }
         }
     }
@@ -346,6 +348,12 @@ import Testing
                         "/f/box/w-0000000\($0)?asked=expires-in=60&methods=GET%2CHEAD&scope=exact"
                     })
             #expect(links[0].url.hasPrefix("http://10.0.0."))
+            for (key, path) in [("", "/f/box/"), ("p", "/f/box/p/"), ("p/", "/f/box/p/")] {
+                let folder = RemotePath(bucket: "box", key: key)
+                let link = try await client.link(
+                    LinkRequest(folder, scope: .prefix, expiresInSeconds: 60))
+                #expect(link.target.hasPrefix("\(path)?asked="))
+            }
         }
     }
 
