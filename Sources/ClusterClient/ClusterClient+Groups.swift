@@ -19,17 +19,11 @@ extension ClusterClient {
         let slot = operation.slot ?? Slot(rawValue: 0)
         self.counters.commands.add()
         while true {
-            guard let group = self.group(owning: slot) else {
-                try await self.pause(before: deadline)
-                try await self.refreshTables()
-                continue
-            }
+            let group = try await self.owner(of: slot, deadline: deadline)
             let result = try await self.submit(operation, in: group, deadline: deadline)
             guard case .slotNotOwned = result else { return result }
             // Certainly not applied: the group's own rows decide who owns a slot.
-            self.counters.staleSlots.add()
-            try await self.pause(before: deadline)
-            try await self.refreshTables()
+            try await self.slotMoved(deadline: deadline)
         }
     }
 
@@ -42,7 +36,7 @@ extension ClusterClient {
             let command = CatalogCommand(identity: identity, operation: operation)
             let decision = try await self.decide(command, in: group, deadline: deadline)
             guard case .sessionUnknown = decision.result else { return decision.result }
-            self.state.withLock { $0.windows[group] = nil }
+            self.state.withLock { $0.windows[group]?.sessionLost(with: identity) }
             if decision.mayHaveRunBefore {
                 self.counters.outcomesUnknown.add()
                 throw .outcomeUnknown("group \(group) no longer knows this node's session")
@@ -55,22 +49,16 @@ extension ClusterClient {
         in group: GroupID, deadline: Instant
     ) async throws(ClusterFault) -> CommandIdentity {
         while true {
-            let (incarnation, isOpen, identity) = self.state.withLock {
-                state -> (UInt64?, Bool, CommandIdentity?) in
-                guard let incarnation = state.incarnation else { return (nil, false, nil) }
-                let isOpen = state.windows[group] != nil
-                return (
-                    incarnation, isOpen, state.windows[group]?.begin(in: SessionID(incarnation))
-                )
-            }
-            if let identity { return identity }
-            guard let incarnation else {
+            guard let incarnation = self.incarnation else {
                 throw .unavailable("this node has no incarnation yet")
             }
-            if isOpen {
-                try await self.pause(before: deadline)
-            } else {
-                try await self.openSession(SessionID(incarnation), in: group, deadline: deadline)
+            let session = SessionID(incarnation)
+            switch self.state.withLock({
+                $0.windows[group, default: CommandWindow()].begin(in: session)
+            }) {
+            case .command(let identity): return identity
+            case .mustWait: try await self.pause(before: deadline)
+            case .mustOpen: try await self.openSession(session, in: group, deadline: deadline)
             }
         }
     }
@@ -78,16 +66,13 @@ extension ClusterClient {
     private func openSession(
         _ session: SessionID, in group: GroupID, deadline: Instant
     ) async throws(ClusterFault) {
+        defer { self.state.withLock { $0.windows[group]?.openingFailed() } }
         let command = CatalogCommand(operation: .openSession(session))
         let decision = try await self.decide(command, in: group, deadline: deadline)
         guard case .sessionOpened(let first) = decision.result else {
             throw .unavailable("group \(group) opened no session: \(decision.result)")
         }
-        self.state.withLock { state in
-            if state.windows[group] == nil {
-                state.windows[group] = CommandWindow(firstSequence: first)
-            }
-        }
+        self.state.withLock { $0.windows[group]?.opened(firstSequence: first) }
     }
 
     struct Decision {
@@ -97,6 +82,9 @@ extension ClusterClient {
     }
 
     /// Sends one command to whoever leads, until it is decided.
+    ///
+    /// - Throws: `.outcomeUnknown` only for a command with an identity. Another may be repeated, so
+    ///   it does not matter whether it ran, and the fault says why nothing was heard.
     func decide(
         _ command: CatalogCommand, in group: GroupID, deadline: Instant
     ) async throws(ClusterFault) -> Decision {
@@ -114,15 +102,27 @@ extension ClusterClient {
                 case .refused(let refusal): .refused(refusal)
                 }
             } onFault: { fault in
-                mayHaveRun = mayHaveRun || fault.mayHaveRun
+                mayHaveRun = mayHaveRun || Self.mayHaveRun(fault)
             }
             return Decision(result: result, mayHaveRunBefore: mayHaveRun)
         } catch {
-            if mayHaveRun, case .unavailable(let reason) = error {
-                self.counters.outcomesUnknown.add()
+            guard mayHaveRun, command.identity != nil else { throw error }
+            self.counters.outcomesUnknown.add()
+            switch error {
+            case .unavailable(let reason), .outcomeUnknown(let reason), .malformed(let reason):
                 throw .outcomeUnknown(reason)
             }
-            throw error
+        }
+    }
+
+    /// Whether a proposal that ended so may be in a log. A refused call was refused before that,
+    /// unless the code says otherwise.
+    private static func mayHaveRun(_ fault: CallFault) -> Bool {
+        switch fault {
+        case .refused(let code, _): code == MetaCallRefusal.outcomeUnknown
+        case .unreachable, .deadlineExceeded, .connectionLost, .overloaded, .cancelled,
+            .shuttingDown, .malformed, .tooLarge:
+            fault.mayHaveRun
         }
     }
 
@@ -133,18 +133,31 @@ extension ClusterClient {
         invariant(query.slot != nil, "what concerns a whole group names the group")
         let slot = query.slot ?? Slot(rawValue: 0)
         while true {
-            if let group = self.group(owning: slot) {
-                let answer = try await self.query(
-                    query, in: group, freshness: freshness, deadline: deadline)
-                guard case .slotNotOwned = answer else { return answer }
-                self.counters.staleSlots.add()
-            }
-            try await self.pause(before: deadline)
-            try await self.refreshTables()
+            let group = try await self.owner(of: slot, deadline: deadline)
+            let answer = try await self.query(
+                query, in: group, freshness: freshness, deadline: deadline)
+            guard case .slotNotOwned = answer else { return answer }
+            try await self.slotMoved(deadline: deadline)
         }
     }
 
-    /// Asks one group. A local query goes to this node's own replica.
+    /// The group that owns a slot, by the table; asks for a table when there is none.
+    func owner(of slot: Slot, deadline: Instant) async throws(ClusterFault) -> GroupID {
+        while true {
+            if let group = self.group(owning: slot) { return group }
+            try await self.pause(before: deadline)
+            try await self.refreshTables(by: deadline)
+        }
+    }
+
+    /// A group said that a slot is not its own: looks for a newer table.
+    func slotMoved(deadline: Instant) async throws(ClusterFault) {
+        self.counters.staleSlots.add()
+        try await self.pause(before: deadline)
+        try await self.refreshTables(by: deadline)
+    }
+
+    /// Asks whoever leads one group.
     package func query(
         _ query: CatalogQuery, in group: GroupID, freshness: Freshness, deadline: Instant
     ) async throws(ClusterFault) -> CatalogAnswer {
@@ -195,6 +208,8 @@ extension ClusterClient {
             }
             let answer: Answer
             do throws(FormatFault) { answer = try Answer(decoding: response.fittedMessage) } catch {
+                // The call ran; only its answer is lost.
+                onFault(.malformed(error))
                 throw .malformed("node \(node) answered what cannot be read: \(error)")
             }
             switch read(answer) {
@@ -202,6 +217,7 @@ extension ClusterClient {
                 self.state.withLock { $0.routes.answered(node, for: group) }
                 return value
             case .malformed(let reason):
+                onFault(.malformed(.invalid(field: "answer", offset: 0)))
                 throw .malformed(reason)
             case .refused(.notLeader(let hint)):
                 self.state.withLock { $0.routes.refused(node, for: group, hint: hint) }

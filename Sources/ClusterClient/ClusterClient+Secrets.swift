@@ -12,16 +12,14 @@ extension ClusterClient {
     package func signingKey(
         of accessKey: AccessKeyID, scope: SigV4Scope, deadline: Instant
     ) async throws(ClusterFault) -> (owner: OwnerID, key: SigV4SigningKey)? {
-        let group = try await self.group(of: accessKey.slot, deadline: deadline)
-        let request = SigningKeyRequest(group: group, accessKey: accessKey, scope: scope)
-        return try await self.askLeader(
-            of: group, PeerRequest(kind: MetaCallKind.signingKey, head: request.encoded),
-            deadline: deadline
-        ) { (answer: SigningKeyAnswer) -> LeaderReply<(owner: OwnerID, key: SigV4SigningKey)?> in
+        try await self.askOwner(of: accessKey.slot, MetaCallKind.signingKey, deadline: deadline) {
+            SigningKeyRequest(group: $0, accessKey: accessKey, scope: scope)
+        } _: { (answer: SigningKeyAnswer) -> OwnerReply<(owner: OwnerID, key: SigV4SigningKey)?> in
             switch answer {
-            case .found(let owner, let key): .answer((owner, key))
-            case .absent: .answer(nil)
-            case .refused(let refusal): .refused(refusal)
+            case .found(let owner, let key): .leader(.answer((owner, key)))
+            case .absent: .leader(.answer(nil))
+            case .slotNotOwned: .slotNotOwned
+            case .refused(let refusal): .leader(.refused(refusal))
             }
         }
     }
@@ -30,17 +28,14 @@ extension ClusterClient {
     package func bucketWithKey(
         _ name: BucketName, deadline: Instant
     ) async throws(ClusterFault) -> (bucket: Bucket, key: [UInt8])? {
-        let group = try await self.group(of: name.slot, deadline: deadline)
-        let request = BucketKeyRequest(group: group, bucket: name)
-        return try await self.askLeader(
-            of: group, PeerRequest(kind: MetaCallKind.bucketKey, head: request.encoded),
-            deadline: deadline
-        ) { (answer: BucketKeyAnswer) -> LeaderReply<(bucket: Bucket, key: [UInt8])?> in
+        try await self.askOwner(of: name.slot, MetaCallKind.bucketKey, deadline: deadline) {
+            BucketKeyRequest(group: $0, bucket: name)
+        } _: { (answer: BucketKeyAnswer) -> OwnerReply<(bucket: Bucket, key: [UInt8])?> in
             switch answer {
-            case .found(let bucket, let key): .answer((bucket, key))
-            case .noSuchBucket: .answer(nil)
-            case .slotNotOwned: .refused(.notLeader(hint: nil))
-            case .refused(let refusal): .refused(refusal)
+            case .found(let bucket, let key): .leader(.answer((bucket, key)))
+            case .noSuchBucket: .leader(.answer(nil))
+            case .slotNotOwned: .slotNotOwned
+            case .refused(let refusal): .leader(.refused(refusal))
             }
         }
     }
@@ -66,13 +61,32 @@ extension ClusterClient {
         ) { (answer: SignLinkAnswer) in .answer(answer) }
     }
 
-    private func group(
-        of slot: Slot, deadline: Instant
-    ) async throws(ClusterFault) -> GroupID {
+    private enum OwnerReply<Value> {
+        case leader(LeaderReply<Value>)
+        /// The table here is older than the group's own rows.
+        case slotNotOwned
+    }
+
+    /// Asks the group that owns a slot, and its next owner where the slot has moved.
+    private func askOwner<Answer: WireMessage, Value>(
+        of slot: Slot, _ kind: UInt16, deadline: Instant,
+        _ request: (GroupID) -> any WireMessage, _ read: (Answer) -> OwnerReply<Value>
+    ) async throws(ClusterFault) -> Value {
         while true {
-            if let group = self.group(owning: slot) { return group }
-            try await self.pause(before: deadline)
-            try await self.refreshTables()
+            let group = try await self.owner(of: slot, deadline: deadline)
+            let answer = try await self.askLeader(
+                of: group, PeerRequest(kind: kind, head: request(group).encoded),
+                deadline: deadline
+            ) { (answer: Answer) -> LeaderReply<Value?> in
+                switch read(answer) {
+                case .leader(.answer(let value)): .answer(value)
+                case .leader(.refused(let refusal)): .refused(refusal)
+                case .leader(.malformed(let reason)): .malformed(reason)
+                case .slotNotOwned: .answer(nil)
+                }
+            }
+            if let answer { return answer }
+            try await self.slotMoved(deadline: deadline)
         }
     }
 }

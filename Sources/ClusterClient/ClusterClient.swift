@@ -103,7 +103,7 @@ package final class ClusterClient: Sendable {
     package func start() async throws(ClusterFault) {
         while true {
             do throws(ClusterFault) {
-                try await self.refreshTables()
+                try await self.refreshTables(by: self.callDeadline)
                 try await self.obtainIncarnation()
                 break
             } catch {
@@ -115,7 +115,9 @@ package final class ClusterClient: Sendable {
         self.loop.spawn {
             while true {
                 do { try await self.loop.sleep(for: self.settings.refreshPeriod) } catch { return }
-                do throws(ClusterFault) { try await self.refreshTables() } catch {
+                do throws(ClusterFault) {
+                    try await self.refreshTables(by: self.callDeadline)
+                } catch {
                     self.counters.refreshesFailed.add()
                 }
             }
@@ -125,27 +127,36 @@ package final class ClusterClient: Sendable {
     private func obtainIncarnation() async throws(ClusterFault) {
         let command = CatalogCommand(operation: .allocateIncarnation)
         let decision = try await self.decide(
-            command, in: .system, deadline: self.environment.now + self.settings.callTimeout)
+            command, in: .system, deadline: self.callDeadline)
         guard case .incarnation(let incarnation) = decision.result else {
             throw .malformed("group 0 gave no incarnation but \(decision.result)")
         }
         self.state.withLock { $0.incarnation = incarnation }
     }
 
-    func refreshTables() async throws(ClusterFault) {
-        let deadline = self.environment.now + self.settings.callTimeout
+    private var callDeadline: Instant { self.environment.now + self.settings.callTimeout }
+
+    /// Asks group 0 for the layout and the group table. Answers may overtake each other; what is
+    /// known never becomes older.
+    func refreshTables(by deadline: Instant) async throws(ClusterFault) {
         let known = self.layout?.version ?? .none
         switch try await self.query(
             .layout(known: known), in: .system, freshness: .linearizable, deadline: deadline)
         {
-        case .layout(let layout): self.state.withLock { $0.layout = layout }
+        case .layout(let layout):
+            self.state.withLock { state in
+                if layout.version > state.layout?.version ?? .none { state.layout = layout }
+            }
         case .layoutUnchanged: break
         case let other: throw .unavailable("group 0 has no layout yet: \(other)")
         }
         switch try await self.query(
             .groupTable, in: .system, freshness: .linearizable, deadline: deadline)
         {
-        case .groupTable(let table): self.state.withLock { $0.groupTable = table }
+        case .groupTable(let table):
+            self.state.withLock { state in
+                if table.version > state.groupTable?.version ?? 0 { state.groupTable = table }
+            }
         case let other: throw .unavailable("group 0 has no group table yet: \(other)")
         }
     }

@@ -12,6 +12,4 @@ package enum ClusterFault: Error, Equatable, Sendable {
     case outcomeUnknown(String)
     /// What came back cannot be read, or is no answer to what was asked.
     case malformed(String)
-    /// More commands are under way than a session's window holds.
-    case overloaded
 }

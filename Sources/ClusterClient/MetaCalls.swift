@@ -13,9 +13,18 @@ package enum MetaCallKind {
     package static let makeBucketKey: UInt16 = 0x0123
 }
 
+/// Why a meta node refused a call; raw values are for ever.
+package enum MetaCallRefusal {
+    package static let malformed: UInt16 = 0x0101
+    package static let unknownKind: UInt16 = 0x0102
+    package static let state: UInt16 = 0x0103
+    /// A command may or may not be applied some day: whoever asked gave up, or the node stopped.
+    package static let outcomeUnknown: UInt16 = 0x0104
+}
+
 /// Asks a group's leader to have commands decided. The commands travel as bytes: the leader puts
 /// them into an entry without reading them again.
-package struct ProposeRequest: WireMessage {
+package struct ProposeRequest: WireMessage, Equatable {
     package static let mostCommands = 1024
     package let group: GroupID
     /// Each one a `CatalogCommand`, encoded.
@@ -79,7 +88,7 @@ package enum GroupRefusal: WireMessage, Equatable {
     }
 }
 
-package enum ProposeAnswer: WireMessage {
+package enum ProposeAnswer: WireMessage, Equatable {
     /// The commands were applied, with these results in their order.
     case applied(at: LogIndex, results: [CommandResult])
     case refused(GroupRefusal)
@@ -113,11 +122,11 @@ package enum ProposeAnswer: WireMessage {
 
 extension PeerResponse {
     /// A larger message travels as the body, where it does not hold up small ones.
-    private static let largestHeadBytes = 64 << 10
+    package static let fittingHeadBytes = 64 << 10
 
     /// Carries a message whatever its size.
     package init(fitting message: [UInt8]) {
-        if message.count <= Self.largestHeadBytes {
+        if message.count <= Self.fittingHeadBytes {
             self.init(head: message)
         } else {
             self.init(body: [message])
@@ -138,7 +147,7 @@ package enum Freshness: UInt8, Sendable {
     case local = 2
 }
 
-package struct QueryRequest: WireMessage {
+package struct QueryRequest: WireMessage, Equatable {
     package let group: GroupID
     package let freshness: Freshness
     package let query: CatalogQuery
@@ -168,7 +177,7 @@ package struct QueryRequest: WireMessage {
     }
 }
 
-package enum QueryAnswer: WireMessage {
+package enum QueryAnswer: WireMessage, Equatable {
     /// The answer, from a state that has `applied` applied.
     case answer(CatalogAnswer, applied: LogIndex)
     case refused(GroupRefusal)

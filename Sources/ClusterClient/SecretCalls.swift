@@ -5,7 +5,7 @@ import Wire
 
 /// Asks for the key that checks one day's signatures of an access key (DESIGN: an edge holds no
 /// user's secret, only what a day and a region allow).
-package struct SigningKeyRequest: WireMessage {
+package struct SigningKeyRequest: WireMessage, Equatable {
     package let group: GroupID
     package let accessKey: AccessKeyID
     package let scope: SigV4Scope
@@ -38,6 +38,8 @@ package enum SigningKeyAnswer: WireMessage, Equatable {
     case found(owner: OwnerID, SigV4SigningKey)
     /// No such access key, or it is disabled.
     case absent
+    /// The group does not own the access key's slot.
+    case slotNotOwned
     case refused(GroupRefusal)
 
     package func encode(into writer: inout ByteWriter) {
@@ -50,6 +52,7 @@ package enum SigningKeyAnswer: WireMessage, Equatable {
         case .refused(let refusal):
             writer.write(UInt8(3))
             refusal.encode(into: &writer)
+        case .slotNotOwned: writer.write(UInt8(4))
         }
     }
 
@@ -57,17 +60,18 @@ package enum SigningKeyAnswer: WireMessage, Equatable {
         switch try reader.read(UInt8.self) {
         case 1:
             let owner = try OwnerID(from: &reader)
-            let key = try reader.readBytes(field: "signing key", limit: 32)
-            self = .found(owner: owner, SigV4SigningKey(derived: Array(key)))
+            let key = try reader.readKey(field: "signing key")
+            self = .found(owner: owner, SigV4SigningKey(derived: key))
         case 2: self = .absent
         case 3: self = .refused(try GroupRefusal(from: &reader))
+        case 4: self = .slotNotOwned
         default: throw .invalid(field: "answer", offset: reader.offset - 1)
         }
     }
 }
 
 /// Asks for a bucket with its key, for a request that was authorised.
-package struct BucketKeyRequest: WireMessage {
+package struct BucketKeyRequest: WireMessage, Equatable {
     package let group: GroupID
     package let bucket: BucketName
 
@@ -115,7 +119,7 @@ package enum BucketKeyAnswer: WireMessage, Equatable {
         switch try reader.read(UInt8.self) {
         case 1:
             let bucket = try Bucket(from: &reader)
-            self = .found(bucket, key: Array(try reader.readBytes(field: "key", limit: 32)))
+            self = .found(bucket, key: try reader.readKey(field: "key"))
         case 2: self = .noSuchBucket
         case 3: self = .slotNotOwned
         case 4: self = .refused(try GroupRefusal(from: &reader))
@@ -125,7 +129,7 @@ package enum BucketKeyAnswer: WireMessage, Equatable {
 }
 
 /// Asks for a fresh key for a bucket that is about to be created, wrapped by the master key.
-package struct MakeBucketKeyRequest: WireMessage {
+package struct MakeBucketKeyRequest: WireMessage, Equatable {
     package let bucket: BucketName
     package init(bucket: BucketName) { self.bucket = bucket }
 
@@ -159,7 +163,7 @@ package struct WrappedKey: WireMessage, Equatable {
 
 /// Asks for a link. The meta node fills in the key in force and signs; the asker has checked that
 /// who wants the link may do all that it allows.
-package struct SignLinkRequest: WireMessage {
+package struct SignLinkRequest: WireMessage, Equatable {
     /// The policy, with any key id.
     package let policy: LinkPolicy
     package init(policy: LinkPolicy) { self.policy = policy }
@@ -205,6 +209,14 @@ package enum SignLinkAnswer: WireMessage, Equatable {
 }
 
 extension ByteReader {
+    /// A key of 32 bytes behind its count.
+    fileprivate mutating func readKey(field: String) throws(FormatFault) -> [UInt8] {
+        let at = self.offset
+        let key = Array(try self.readBytes(field: field, limit: 32))
+        guard key.count == 32 else { throw .invalid(field: field, offset: at) }
+        return key
+    }
+
     fileprivate mutating func expectFirstVersion() throws(FormatFault) {
         let version: UInt8 = try self.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }

@@ -30,7 +30,6 @@ package enum AccessFault: Error, Equatable, Sendable {
     init(_ fault: ClusterFault) {
         switch fault {
         case .unavailable(let reason): self = .unavailable(reason)
-        case .overloaded: self = .unavailable("too many commands are under way")
         case .outcomeUnknown(let reason): self = .outcomeUnknown(reason)
         case .malformed(let reason): self = .broken(reason)
         }
