@@ -10,30 +10,32 @@ import Wire
 extension GroupDriver {
     /// The replica took a proposal into its log, or refused it.
     func take(_ answer: ProposalAnswer) {
-        guard let batch = self.proposing.removeValue(forKey: answer.ticket) else { return }
+        guard var batch = self.proposing.removeValue(forKey: answer.ticket) else { return }
         switch answer.outcome {
         case .appended(let term, let first):
+            // A leader that lost its place and a part of its log, and leads again, may come to an
+            // index a second time. Its old entry there may still be committed by another leader.
+            self.inLog[first]?.batch.tellAll(nil)
             self.inLog[first] = (term, batch)
         case .refused(let refusal):
-            let told = GroupRefusal(refusal)
-            for waiter in batch.waiters { waiter.answer.resume(returning: .refused(told)) }
+            batch.tellAll(.refused(GroupRefusal(refusal)))
         }
     }
 
     /// An entry is applied: who proposed it hears the results, and who had proposed another entry
     /// for its place hears that it never was and never will be applied.
     func decide(_ outcome: AppliedRun.Outcome) {
-        guard let (term, batch) = self.inLog.removeValue(forKey: outcome.index) else { return }
-        guard term == outcome.term else {
-            let told = GroupRefusal.notLeader(hint: self.replica.status.leader)
-            for waiter in batch.waiters { waiter.answer.resume(returning: .refused(told)) }
+        guard let proposed = self.inLog.removeValue(forKey: outcome.index) else { return }
+        var batch = proposed.batch
+        guard proposed.term == outcome.term else {
+            batch.tellAll(.refused(.notLeader(hint: self.replica.status.leader)))
             return
         }
         var next = 0
         for waiter in batch.waiters {
             let results = outcome.results[next..<next + waiter.commandCount]
             next += waiter.commandCount
-            waiter.answer.resume(
+            waiter.answer?.resume(
                 returning: .applied(at: outcome.index, results: Array(results)))
         }
     }
@@ -65,7 +67,7 @@ extension GroupDriver {
     }
 
     /// Somebody no longer wants to know. A command that stands in the log stays there; only its
-    /// answer has no taker, so nothing may be said of its outcome.
+    /// answer has no taker, so nothing is said of its outcome.
     func giveUp(_ ticket: UInt64) {
         if let waiter = self.reading.removeValue(forKey: ticket) {
             waiter.answer.resume(returning: .failure(.tooLate))
@@ -74,6 +76,25 @@ extension GroupDriver {
             let (_, waiter) = self.readsAwaitingApply.remove(at: place)
             waiter.answer.resume(returning: .failure(.tooLate))
         }
+        let standing = self.inLog.first { _, proposed in
+            proposed.batch.waiters.contains { $0.ticket == ticket }
+        }
+        if let (index, _) = standing { self.inLog[index]?.batch.giveUp(ticket) }
+    }
+
+    /// The group takes no further turn: who asked to read hears that it is too late, and who
+    /// proposed that nobody can say.
+    func giveUpAll() {
+        for ticket in self.proposing.keys.sorted() { self.proposing[ticket]?.tellAll(nil) }
+        for index in self.inLog.keys.sorted() { self.inLog[index]?.batch.tellAll(nil) }
+        let readers =
+            self.reading.keys.sorted().compactMap { self.reading[$0] }
+            + self.readsAwaitingApply.map(\.waiter)
+        for waiter in readers { waiter.answer.resume(returning: .failure(.tooLate)) }
+        self.proposing = [:]
+        self.inLog = [:]
+        self.reading = [:]
+        self.readsAwaitingApply = []
     }
 }
 

@@ -70,9 +70,23 @@ struct ProposedBatch {
     struct Waiter {
         let ticket: UInt64
         let commandCount: Int
-        let answer: UnsafeContinuation<ProposeAnswer, Never>
+        /// Nil once nobody wants to know.
+        var answer: UnsafeContinuation<ProposeAnswer?, Never>?
     }
     var waiters: [Waiter]
+
+    /// Tells all who wait the same; nil: nobody can say what will become of their commands.
+    mutating func tellAll(_ answer: ProposeAnswer?) {
+        for position in self.waiters.indices {
+            self.waiters[position].answer.take()?.resume(returning: answer)
+        }
+    }
+
+    /// Ends one wait.
+    mutating func giveUp(_ ticket: UInt64) {
+        guard let position = self.waiters.firstIndex(where: { $0.ticket == ticket }) else { return }
+        self.waiters[position].answer.take()?.resume(returning: nil)
+    }
 }
 
 struct ReadWaiter {

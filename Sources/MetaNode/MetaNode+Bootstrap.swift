@@ -20,6 +20,7 @@ extension MetaNode {
         switch answer {
         case .applied(_, let results):
             self.logger.info("group begun", ["group": "\(group)", "results": "\(results)"])
+        case nil: break
         case .refused(let refusal):
             // Whoever leads now does it.
             self.logger.info(

@@ -10,18 +10,15 @@ import Wire
 
 /// What a meta node answers to other nodes, and to its own.
 extension MetaNode {
-    /// Why a call was refused; raw values are for ever.
-    package enum CallRefusal {
-        package static let malformed: UInt16 = 0x0101
-        package static let unknownKind: UInt16 = 0x0102
-        package static let state: UInt16 = 0x0103
-    }
-
     package nonisolated func answer(_ request: PeerRequest, from peer: NodeID) async -> PeerAnswer {
         do throws(FormatFault) {
             switch request.kind {
             case MetaCallKind.propose:
-                let answer = await self.propose(try ProposeRequest(decoding: request.head))
+                let proposal = try ProposeRequest(decoding: request.head)
+                guard let answer = await self.propose(proposal) else {
+                    return .refused(
+                        code: MetaCallRefusal.outcomeUnknown, message: "given up while undecided")
+                }
                 return .response(PeerResponse(head: answer.encoded))
             case MetaCallKind.query:
                 return await self.answer(try QueryRequest(decoding: request.head))
@@ -30,7 +27,7 @@ extension MetaNode {
             }
         } catch {
             return .refused(
-                code: CallRefusal.malformed, message: "call of kind \(request.kind): \(error)")
+                code: MetaCallRefusal.malformed, message: "call of kind \(request.kind): \(error)")
         }
     }
 
@@ -61,10 +58,19 @@ extension MetaNode {
 
     // MARK: Commands
 
-    package nonisolated func propose(_ request: ProposeRequest) async -> ProposeAnswer {
+    /// Has commands decided; nil when the caller gave up, or this node stopped, before anybody could
+    /// say what becomes of them.
+    package nonisolated func propose(_ request: ProposeRequest) async -> ProposeAnswer? {
         let ticket = self.makeTicket()
-        return await withUnsafeContinuation { answer in
-            self.post(.propose(request.group, request.commands, ticket: ticket, answer))
+        let group = request.group
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { answer in
+                self.post(.propose(group, request.commands, ticket: ticket, answer))
+                // A caller that was cancelled before has given up before there was a wait to end.
+                if Task.isCancelled { self.post(.giveUp(group, ticket: ticket)) }
+            }
+        } onCancel: {
+            self.post(.giveUp(group, ticket: ticket))
         }
     }
 
@@ -81,7 +87,8 @@ extension MetaNode {
                 }
             return .response(PeerResponse(fitting: toSend.encoded))
         case .failure(let fault):
-            return .refused(code: CallRefusal.state, message: "the state cannot be read: \(fault)")
+            return .refused(
+                code: MetaCallRefusal.state, message: "the state cannot be read: \(fault)")
         }
     }
 
@@ -120,6 +127,7 @@ extension MetaNode {
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { answer in
                 self.post(.read(group, ticket: ticket, answer))
+                if Task.isCancelled { self.post(.giveUp(group, ticket: ticket)) }
             }
         } onCancel: {
             self.post(.giveUp(group, ticket: ticket))

@@ -34,14 +34,14 @@ package actor MetaNode {
     /// The groups of this node for who asks without waiting for a turn.
     package nonisolated let states: [GroupID: GroupState]
 
-    private var groups: [GroupID: GroupDriver]
+    var groups: [GroupID: GroupDriver]
     private let groupOrder: [GroupID]
 
     /// Writes that wait for the one on its way.
     private var writes: [(group: GroupID, write: LogWrite)] = []
     private var isWriting = false
     /// Rows of the log that end with the next synced write.
-    private var truncations: [(group: GroupID, through: LogAnchor)] = []
+    var truncations: [(group: GroupID, through: LogAnchor)] = []
     /// What this turn sends, by node.
     private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
     private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
@@ -53,7 +53,7 @@ package actor MetaNode {
     enum Work: Sendable {
         case tick
         case envelope(RaftEnvelope)
-        case propose(GroupID, [[UInt8]], ticket: UInt64, UnsafeContinuation<ProposeAnswer, Never>)
+        case propose(GroupID, [[UInt8]], ticket: UInt64, UnsafeContinuation<ProposeAnswer?, Never>)
         case read(
             GroupID, ticket: UInt64, UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>)
         case giveUp(GroupID, ticket: UInt64)
@@ -155,7 +155,12 @@ package actor MetaNode {
         }
     }
 
-    package func stop() { self.isStopped = true }
+    /// Takes no further turn: nothing is sent, written or applied from now on. Whoever still waits is
+    /// told so.
+    package func stop() {
+        self.isStopped = true
+        for group in self.groupOrder { self.groups[group]?.giveUpAll() }
+    }
 
     // MARK: A turn
 
@@ -165,14 +170,20 @@ package actor MetaNode {
             defer { inbox.work = [] }
             return inbox.work
         }
-        guard !self.isStopped else { return }
+        guard !self.isStopped else {
+            for item in work { Self.refuse(item) }
+            return
+        }
         var proposals: [GroupID: [Proposal]] = [:]
         for item in work { self.take(item, &proposals) }
         for group in self.groupOrder {
-            guard let driver = self.groups[group] else { continue }
             if let batch = proposals[group] { self.propose(batch, in: group) }
+        }
+        for group in self.groupOrder {
+            guard !self.isStopped, let driver = self.groups[group] else { continue }
             self.carryOut(driver.replica.drain(), driver)
         }
+        guard !self.isStopped else { return }
         self.sendAll()
         self.writeIfIdle()
         for group in self.groupOrder { self.applyIfIdle(group) }
@@ -182,7 +193,7 @@ package actor MetaNode {
         /// Each one a `CatalogCommand`, encoded.
         let commands: [[UInt8]]
         let ticket: UInt64
-        let answer: UnsafeContinuation<ProposeAnswer, Never>
+        let answer: UnsafeContinuation<ProposeAnswer?, Never>
         var sizeBytes: Int { self.commands.reduce(0) { $0 + $1.count } }
     }
 
@@ -214,7 +225,11 @@ package actor MetaNode {
             driver.reading[ticket] = ReadWaiter(ticket: ticket, answer: answer)
             self.step(group, .readIndex(ticket: ticket))
         case .giveUp(let group, let ticket):
-            self.groups[group]?.giveUp(ticket)
+            if let place = proposals[group]?.firstIndex(where: { $0.ticket == ticket }) {
+                proposals[group]?.remove(at: place).answer.resume(returning: nil)
+            } else {
+                self.groups[group]?.giveUp(ticket)
+            }
         case .written(let done):
             self.isWriting = false
             for (group, token, messages) in done {
@@ -241,7 +256,19 @@ package actor MetaNode {
         }
     }
 
-    private func step(_ group: GroupID, _ input: RaftInput) {
+    /// Work that comes after the end: certainly not begun.
+    private static func refuse(_ work: Work) {
+        switch work {
+        case .propose(_, _, _, let answer):
+            answer.resume(returning: .refused(.notLeader(hint: nil)))
+        case .read(_, _, let answer): answer.resume(returning: .failure(.notLeader(hint: nil)))
+        case .tick, .envelope, .giveUp, .written, .applied, .loaded, .maintained, .lost, .gone,
+            .transfer, .standForElection:
+            break
+        }
+    }
+
+    func step(_ group: GroupID, _ input: RaftInput) {
         self.groups[group]?.replica.step(input)
     }
 
@@ -249,6 +276,8 @@ package actor MetaNode {
     /// same order.
     private func carryOut(_ effects: Effects, _ driver: GroupDriver) {
         let group = driver.group
+        // A log that is proven damaged has no say any more, not even in what it said this turn.
+        if let fault = effects.faults.first { return self.stopDamaged("group \(group): \(fault)") }
         if !effects.heartbeats.isEmpty {
             let heldByAll = driver.heldByAllVoters
             if heldByAll > driver.heldByAll { driver.heldByAll = heldByAll }
@@ -264,10 +293,6 @@ package actor MetaNode {
         for answer in effects.proposals { driver.take(answer) }
         for answer in effects.reads { driver.take(answer) }
         if let change = effects.roleChange { self.roleChanged(change, driver) }
-        for fault in effects.faults {
-            let reason = "group \(group): \(fault)"
-            self.loop.spawn { await self.endDamaged(reason) }
-        }
     }
 
     private func queue(_ outgoing: [Outgoing], in group: GroupID) {
@@ -377,87 +402,25 @@ package actor MetaNode {
     private func load(_ request: LoadRequest, _ driver: GroupDriver) {
         let tables = self.tables
         let group = driver.group
-        let truncated = driver.standing.truncated
         self.loop.spawn {
-            let entries = await self.environment.blocking(.disk) {
-                tables.load(request, of: group, truncated: truncated)
-            }
-            self.post(.loaded(group, entries))
-        }
-    }
-
-    // MARK: Applying
-
-    private func applyIfIdle(_ group: GroupID) {
-        guard let driver = self.groups[group], !driver.isApplying, !driver.toApply.isEmpty else {
-            return
-        }
-        let entries = driver.toApply
-        driver.toApply = []
-        driver.isApplying = true
-        let state = driver.state
-        let applied = driver.applied
-        self.loop.spawn {
-            let run = await self.environment.blocking(.disk) {
-                state.apply(entries, after: applied)
-            }
-            if let fault = run.fault {
-                await self.end(
-                    MetaSettings.logFailureStatus,
-                    "group \(group): the state could not be written: \(fault); "
-                        + "check the disk, then start the node again")
-            }
-            self.post(.applied(group, run))
-        }
-    }
-
-    private func finishApplying(_ run: AppliedRun, in group: GroupID) {
-        guard let driver = self.groups[group] else { return }
-        driver.isApplying = false
-        driver.applied = run.through
-        driver.unflushedBytes += run.batchBytes
-        self.counters.entriesApplied.add(UInt64(run.outcomes.count))
-        for outcome in run.outcomes { driver.decide(outcome) }
-        driver.answerReads()
-        self.step(group, .applied(through: run.through))
-    }
-
-    // MARK: Keeping the log short
-
-    private func maintainIfDue(_ group: GroupID) {
-        guard let driver = self.groups[group], !driver.isMaintaining,
-            driver.unflushedBytes >= self.settings.flushBytes
-        else { return }
-        driver.isMaintaining = true
-        driver.unflushedBytes = 0
-        let heldByAll = driver.heldByAll
-        let keep = self.settings.entriesKept
-        let state = driver.state
-        let tables = self.tables
-        self.loop.spawn {
-            let outcome = await self.environment.blocking(.disk) {
-                state.makeDurable(heldByAll: heldByAll, keeping: keep, tables)
-            }
-            switch outcome {
-            case .success(let (durable, anchor)):
-                self.post(.maintained(group, durable: durable, truncate: anchor))
-            case .failure(let fault):
-                await self.end(
-                    MetaSettings.logFailureStatus,
-                    "group \(group): the state could not be made durable: \(fault); "
-                        + "check the disk, then start the node again")
+            do throws(RaftLogTables.Fault) {
+                let entries = try await self.environment.blocking(.disk) {
+                    () throws(RaftLogTables.Fault) in try tables.load(request, of: group)
+                }
+                self.post(.loaded(group, entries))
+            } catch {
+                switch error {
+                case .damaged(let group, let reason):
+                    await self.stopDamaged("group \(group): \(reason)")
+                case .store(let fault):
+                    self.logger.warning(
+                        "the log cannot be read", ["group": "\(group)", "reason": "\(fault)"])
+                    let failed = LoadedEntries(
+                        peer: request.peer, from: request.from, outcome: .failed)
+                    self.post(.loaded(group, failed))
+                }
             }
         }
-    }
-
-    private func finishMaintaining(_ group: GroupID, _ durable: LogIndex, _ anchor: LogAnchor?) {
-        guard let driver = self.groups[group] else { return }
-        driver.isMaintaining = false
-        driver.durablyApplied = durable
-        guard let anchor, anchor.index > driver.standing.truncated.index else { return }
-        self.truncations.append((group, anchor))
-        self.counters.truncations.add()
-        self.step(group, .truncated(through: anchor))
     }
 
     // MARK: What happened
@@ -475,11 +438,14 @@ package actor MetaNode {
         self.loop.spawn { await self.bootstrapIfNew(group) }
     }
 
-    private func endDamaged(_ reason: String) async {
-        await self.end(
-            MetaSettings.damagedStatus,
-            "\(reason); this node's copy of the metadata is damaged: keep the others "
-                + "running, and replace this node")
+    private func stopDamaged(_ reason: String) {
+        self.stop()
+        self.loop.spawn {
+            await self.end(
+                MetaSettings.damagedStatus,
+                "\(reason); this node's copy of the metadata is damaged: keep the others "
+                    + "running, and replace this node")
+        }
     }
 
     /// How each group stands, in order, for `/status`.

@@ -77,14 +77,15 @@ extension MetaNode {
             outcome = await self.signLink(try SignLinkRequest(decoding: request.head))
         default:
             return .refused(
-                code: CallRefusal.unknownKind,
+                code: MetaCallRefusal.unknownKind,
                 message: "a meta node does not answer calls of kind \(request.kind)")
         }
         switch outcome {
         case .success(let message):
             return .response(PeerResponse(head: message.encoded))
         case .failure(let fault):
-            return .refused(code: CallRefusal.state, message: "the state cannot be read: \(fault)")
+            return .refused(
+                code: MetaCallRefusal.state, message: "the state cannot be read: \(fault)")
         }
     }
 
@@ -98,7 +99,7 @@ extension MetaNode {
                 else { return SigningKeyAnswer.absent }
                 return SigningKeyAnswer.found(owner: key.owner, signingKey)
             case .answer(.slotNotOwned, _):
-                return SigningKeyAnswer.refused(.notLeader(hint: nil))
+                return SigningKeyAnswer.slotNotOwned
             case .answer: return SigningKeyAnswer.absent
             case .refused(let refusal): return SigningKeyAnswer.refused(refusal)
             }

@@ -95,13 +95,16 @@ extension GroupState {
     /// Makes the state durable, and says through which entry the log may end: what the state holds
     /// durably and every voter holds in its log, but for the entries that are kept for followers
     /// that are a little behind. Blocking.
+    ///
+    /// - Parameter applied: what the replica was told is applied. The state may be ahead of it, by
+    ///   entries that the pool has just applied, and the replica gives up none that it still counts.
     func makeDurable(
-        heldByAll: LogIndex, keeping keep: UInt64, _ tables: RaftLogTables
+        applied: LogIndex, heldByAll: LogIndex, keeping keep: UInt64, _ tables: RaftLogTables
     ) -> Result<(LogIndex, LogAnchor?), RaftLogTables.Fault> {
         do throws(RaftLogTables.Fault) {
             do throws(StoreFault) { try self.store.flush() } catch { throw .store(error) }
             let durable = try self.durablyApplied()
-            let needless = min(durable, heldByAll).rawValue
+            let needless = min(durable, applied, heldByAll).rawValue
             guard needless > keep else { return .success((durable, nil)) }
             let anchor = try tables.anchor(of: LogIndex(needless - keep), in: self.group)
             return .success((durable, anchor))

@@ -6,27 +6,33 @@ import Telemetry
 import Wire
 
 /// Raft's messages of many groups to one node, as they travel together.
-struct RaftEnvelope: WireMessage {
+package struct RaftEnvelope: WireMessage {
     /// The kinds of the one-way messages; raw values are for ever.
-    static let messagesKind: UInt16 = 0x0101
-    static let heartbeatsKind: UInt16 = 0x0102
+    package static let messagesKind: UInt16 = 0x0101
+    package static let heartbeatsKind: UInt16 = 0x0102
 
     /// Messages in one envelope; a turn that has more sends several.
-    static let mostMessages = 4096
+    package static let mostMessages = 4096
 
-    struct Item: Sendable {
-        let group: GroupID
-        let message: RaftMessage
+    package struct Item: Equatable, Sendable {
+        package let group: GroupID
+        package let message: RaftMessage
         /// With a leader's heartbeat: every voter's log is known to hold the entries up to here, so
         /// nobody will need them from a log again. Zero otherwise.
-        let heldByAll: LogIndex
+        package let heldByAll: LogIndex
+
+        package init(group: GroupID, message: RaftMessage, heldByAll: LogIndex) {
+            self.group = group
+            self.message = message
+            self.heldByAll = heldByAll
+        }
     }
 
-    let items: [Item]
+    package let items: [Item]
 
-    init(items: [Item]) { self.items = items }
+    package init(items: [Item]) { self.items = items }
 
-    func encode(into writer: inout ByteWriter) {
+    package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
         writer.writeArray(self.items) { writer, item in
             writer.write(item.group.rawValue)
@@ -35,7 +41,7 @@ struct RaftEnvelope: WireMessage {
         }
     }
 
-    init(from reader: inout ByteReader) throws(FormatFault) {
+    package init(from reader: inout ByteReader) throws(FormatFault) {
         let version: UInt8 = try reader.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
         self.items = try reader.readArray(
@@ -51,10 +57,10 @@ struct RaftEnvelope: WireMessage {
 
 extension RaftEnvelope {
     /// Bytes of messages in one envelope, beside the first message's.
-    private static let runBytes = 192 << 10
+    package static let runBytes = 192 << 10
 
     /// Cuts what goes to one node into envelopes of bounded size, in order.
-    static func runs(of items: [Item]) -> [[Item]] {
+    package static func runs(of items: [Item]) -> [[Item]] {
         var runs: [[Item]] = []
         var current: [Item] = []
         var sizeBytes = 0
@@ -75,8 +81,8 @@ extension RaftEnvelope {
 }
 
 extension RaftMessage {
-    /// Roughly its bytes on the wire.
-    fileprivate var sizeBytes: Int {
+    /// At least its bytes on the wire.
+    package var sizeBytes: Int {
         guard case .append(let append) = self.body else { return 64 }
         return append.entries.reduce(64) { $0 + $1.sizeBytes }
     }

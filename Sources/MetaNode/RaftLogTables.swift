@@ -19,29 +19,29 @@ import Wire
 /// it has lost a write that its disk had confirmed, and is *damaged* ("Protocol-Aware Recovery for
 /// Consensus-Based Storage", FAST 2018).
 package struct RaftLogTables: Sendable {
-    static let log = Family(index: 0, name: "log")
-    static let hard = Family(index: 1, name: "hard")
-    static let node = Family(index: 2, name: "node")
+    package static let log = Family(index: 0, name: "log")
+    package static let hard = Family(index: 1, name: "hard")
+    package static let node = Family(index: 2, name: "node")
     package static let options = StoreOptions(
         families: [log, hard, node], isLogged: true, cacheBytes: 8 << 20)
 
-    let store: any OrderedStore
+    package let store: any OrderedStore
 
     package init(store: any OrderedStore) { self.store = store }
 
     /// What a group's rows say besides its entries.
-    struct Standing: Equatable, Sendable {
-        var hardState: HardState
-        var syncedFloor: LogIndex
-        var truncated: LogAnchor
+    package struct Standing: Equatable, Sendable {
+        package var hardState: HardState
+        package var syncedFloor: LogIndex
+        package var truncated: LogAnchor
         /// The last entry; what the next floor will be.
-        var last: LogIndex
+        package var last: LogIndex
 
-        static let initial = Standing(
+        package static let initial = Standing(
             hardState: .initial, syncedFloor: .zero, truncated: .zero, last: .zero)
     }
 
-    enum Fault: Error, Equatable {
+    package enum Fault: Error, Equatable {
         case store(StoreFault)
         /// The log is not what its disk had confirmed; what shows it.
         case damaged(group: GroupID, String)
@@ -50,7 +50,7 @@ package struct RaftLogTables: Sendable {
     // MARK: Writing
 
     /// Adds a replica's write to a batch that will be synced.
-    static func add(
+    package static func add(
         _ write: LogWrite, of group: GroupID, _ standing: inout Standing, to batch: inout WriteBatch
     ) {
         let oldLast = standing.last
@@ -77,10 +77,11 @@ package struct RaftLogTables: Sendable {
     }
 
     /// Adds the end of all entries through `anchor` to a batch.
-    static func addTruncation(
+    package static func addTruncation(
         through anchor: LogAnchor, of group: GroupID, _ standing: inout Standing,
         to batch: inout WriteBatch
     ) {
+        guard anchor.index > standing.truncated.index else { return }
         let range = KeyRange(
             start: Self.key(group, standing.truncated.index.next),
             end: Self.key(group, anchor.index.next))
@@ -108,17 +109,23 @@ package struct RaftLogTables: Sendable {
     // MARK: Reading
 
     /// Reads and proves a group's log: contiguous, each entry's chain its own, the end at or above
-    /// the synced floor. Blocking.
+    /// the synced floor, term and commit index those of this log. Blocking.
     ///
     /// - Parameter applied: what the state machine holds durably; entries at or below it are proven
     ///   and not returned.
-    func restore(
+    package func restore(
         _ group: GroupID, applied: LogIndex
     ) throws(Fault) -> (Standing, RestoredLog) {
-        guard var standing = try self.standing(of: group) else {
+        guard var standing = try self.standing(of: group, in: self.store) else {
             guard applied == .zero else {
                 throw .damaged(
                     group: group, "the state holds index \(applied) but the log knows no term")
+            }
+            // Entries and term are written together: one without the other is a row that is lost.
+            let cursor = self.store.scan(Self.log, KeyRange(prefix: Self.key(group)))
+            if let entry = try self.next(cursor, group) {
+                throw .damaged(
+                    group: group, "the log has entry \(entry.position) but knows no term")
             }
             return (.initial, .empty)
         }
@@ -140,53 +147,68 @@ package struct RaftLogTables: Sendable {
             if entry.index <= applied { before = entry.anchor } else { entries.append(entry) }
         }
         standing.last = previous.index
-        guard standing.last >= standing.syncedFloor, standing.last >= applied else {
-            throw .damaged(
-                group: group,
-                "the log ends at \(standing.last), below what its disk had confirmed "
-                    + "(floor \(standing.syncedFloor), applied \(applied))")
-        }
+        try Self.check(standing, endingAt: previous.position, applied: applied, group)
         let log = RestoredLog(truncated: standing.truncated, before: before, entries: entries)
         return (standing, log)
     }
 
-    /// The entries a follower needs, with the anchor before them. Blocking.
-    func load(_ request: LoadRequest, of group: GroupID, truncated: LogAnchor) -> LoadedEntries {
+    /// What a log that is read whole must come to.
+    private static func check(
+        _ standing: Standing, endingAt last: LogPosition, applied: LogIndex, _ group: GroupID
+    ) throws(Fault) {
+        let hardState = standing.hardState
+        guard last.index >= max(standing.syncedFloor, applied, hardState.commit) else {
+            throw .damaged(
+                group: group,
+                "the log ends at \(last), below what its disk had confirmed (floor "
+                    + "\(standing.syncedFloor), applied \(applied), commit \(hardState.commit))")
+        }
+        guard last.term <= hardState.term else {
+            throw .damaged(
+                group: group, "the log ends at \(last), beyond its own term \(hardState.term)")
+        }
+    }
+
+    /// Answers a request of the replica from one view of the store. Blocking.
+    ///
+    /// - Throws: `.damaged` when entries are missing that were never truncated, or cannot be read.
+    package func load(
+        _ request: LoadRequest, of group: GroupID
+    ) throws(Fault) -> LoadedEntries {
+        invariant(request.from <= request.through, "a load asks for one entry at least")
         func answer(_ outcome: LoadedEntries.Outcome) -> LoadedEntries {
             LoadedEntries(peer: request.peer, from: request.from, outcome: outcome)
         }
+        let view = self.store.snapshot()
+        let truncated = try self.standing(of: group, in: view)?.truncated ?? .zero
         guard request.from > truncated.index else { return answer(.truncated) }
         let anchorIndex = LogIndex(request.from.rawValue - 1)
         let start = anchorIndex > truncated.index ? anchorIndex : request.from
-        let cursor = self.store.scan(
+        let cursor = view.scan(
             Self.log,
             KeyRange(
-                start: Self.key(group, start),
-                end: KeyRange.successor(ofPrefix: Self.key(group))))
+                start: Self.key(group, start), end: Self.key(group, request.through.next)))
         var previous = truncated
         var entries: [Entry] = []
         var sizeBytes = 0
-        do throws(Fault) {
-            while sizeBytes < request.limitBytes, let entry = try self.next(cursor, group) {
-                if entry.index < request.from {
-                    previous = entry.anchor
-                } else {
-                    sizeBytes += entry.sizeBytes
-                    entries.append(entry)
-                }
+        while let entry = try self.next(cursor, group) {
+            if entry.index < request.from {
+                previous = entry.anchor
+                continue
             }
-        } catch {
-            return answer(.failed)
+            entries.append(entry)
+            sizeBytes += entry.sizeBytes
+            if sizeBytes >= request.limitBytes { break }
         }
-        guard let first = entries.first else { return answer(.failed) }
-        guard first.index == request.from, previous.index == anchorIndex else {
-            return answer(.truncated)
+        guard entries.first?.index == request.from, previous.index == anchorIndex else {
+            throw .damaged(
+                group: group, "entries behind \(anchorIndex) are gone; none were truncated there")
         }
         return answer(.entries(previous: previous, entries))
     }
 
     /// The anchor of a stored entry. Blocking.
-    func anchor(of index: LogIndex, in group: GroupID) throws(Fault) -> LogAnchor? {
+    package func anchor(of index: LogIndex, in group: GroupID) throws(Fault) -> LogAnchor? {
         let value: [UInt8]?
         do throws(StoreFault) {
             value = try self.store.get(Self.log, Self.key(group, index))
@@ -225,9 +247,11 @@ package struct RaftLogTables: Sendable {
         return entry
     }
 
-    private func standing(of group: GroupID) throws(Fault) -> Standing? {
+    private func standing(
+        of group: GroupID, in reader: any OrderedReader
+    ) throws(Fault) -> Standing? {
         let value: [UInt8]?
-        do throws(StoreFault) { value = try self.store.get(Self.hard, Self.key(group)) } catch {
+        do throws(StoreFault) { value = try reader.get(Self.hard, Self.key(group)) } catch {
             throw .store(error)
         }
         guard let value else { return nil }
@@ -261,13 +285,13 @@ package struct RaftLogTables: Sendable {
             truncated: truncated, last: truncated.index)
     }
 
-    private static func key(_ group: GroupID) -> [UInt8] {
+    package static func key(_ group: GroupID) -> [UInt8] {
         var writer = ByteWriter(capacity: 4)
         writer.writeBigEndian(group.rawValue)
         return writer.bytes
     }
 
-    private static func key(_ group: GroupID, _ index: LogIndex) -> [UInt8] {
+    package static func key(_ group: GroupID, _ index: LogIndex) -> [UInt8] {
         var writer = ByteWriter(capacity: 12)
         writer.writeBigEndian(group.rawValue)
         writer.writeBigEndian(index.rawValue)

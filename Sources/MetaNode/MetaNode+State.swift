@@ -1,0 +1,85 @@
+import ClusterClient
+import Consensus
+import IORuntime
+import Primitives
+import Telemetry
+
+/// The groups' states: what is applied to them, and when they are made durable so that the logs stay
+/// short.
+extension MetaNode {
+    // MARK: Applying
+
+    func applyIfIdle(_ group: GroupID) {
+        guard let driver = self.groups[group], !driver.isApplying, !driver.toApply.isEmpty else {
+            return
+        }
+        let entries = driver.toApply
+        driver.toApply = []
+        driver.isApplying = true
+        let state = driver.state
+        let applied = driver.applied
+        self.loop.spawn {
+            let run = await self.environment.blocking(.disk) {
+                state.apply(entries, after: applied)
+            }
+            if let fault = run.fault {
+                await self.end(
+                    MetaSettings.logFailureStatus,
+                    "group \(group): the state could not be written: \(fault); "
+                        + "check the disk, then start the node again")
+            }
+            self.post(.applied(group, run))
+        }
+    }
+
+    func finishApplying(_ run: AppliedRun, in group: GroupID) {
+        guard let driver = self.groups[group] else { return }
+        driver.isApplying = false
+        driver.applied = run.through
+        driver.unflushedBytes += run.batchBytes
+        self.counters.entriesApplied.add(UInt64(run.outcomes.count))
+        for outcome in run.outcomes { driver.decide(outcome) }
+        driver.answerReads()
+        self.step(group, .applied(through: run.through))
+    }
+
+    // MARK: Keeping the log short
+
+    func maintainIfDue(_ group: GroupID) {
+        guard let driver = self.groups[group], !driver.isMaintaining,
+            driver.unflushedBytes >= self.settings.flushBytes
+        else { return }
+        driver.isMaintaining = true
+        driver.unflushedBytes = 0
+        let applied = driver.applied
+        let heldByAll = driver.heldByAll
+        let keep = self.settings.entriesKept
+        let state = driver.state
+        let tables = self.tables
+        self.loop.spawn {
+            let outcome = await self.environment.blocking(.disk) {
+                state.makeDurable(
+                    applied: applied, heldByAll: heldByAll, keeping: keep, tables)
+            }
+            switch outcome {
+            case .success(let (durable, anchor)):
+                self.post(.maintained(group, durable: durable, truncate: anchor))
+            case .failure(let fault):
+                await self.end(
+                    MetaSettings.logFailureStatus,
+                    "group \(group): the state could not be made durable: \(fault); "
+                        + "check the disk, then start the node again")
+            }
+        }
+    }
+
+    func finishMaintaining(_ group: GroupID, _ durable: LogIndex, _ anchor: LogAnchor?) {
+        guard let driver = self.groups[group] else { return }
+        driver.isMaintaining = false
+        driver.durablyApplied = durable
+        guard let anchor, anchor.index > driver.standing.truncated.index else { return }
+        self.truncations.append((group, anchor))
+        self.counters.truncations.add()
+        self.step(group, .truncated(through: anchor))
+    }
+}
