@@ -137,13 +137,14 @@ final class Reports: Sendable {
     }
 }
 
-/// Bytes that a seed decides, so that no two pieces are equal.
+/// Bytes that a seed decides. They repeat after a prime number, so that no two pieces are equal and
+/// one in the wrong place is seen.
 func noise(_ count: Int, seed: UInt64 = 7) -> [UInt8] {
+    let period = 65_521
     var generator = SeededGenerator(seed: seed)
+    let block = (0..<min(count, period)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count {
-        withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) }
-    }
-    return Array(bytes.prefix(count))
+    bytes.reserveCapacity(count)
+    while bytes.count < count { bytes += block.prefix(count - bytes.count) }
+    return bytes
 }
