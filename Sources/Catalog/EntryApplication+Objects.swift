@@ -19,22 +19,26 @@ extension EntryApplication {
 
         let version = self.version(above: versionBase)
         let manifest: ManifestID
+        let isInline: Bool
         switch put.content {
         case .new(let content, let layout, _):
             manifest = ManifestID(rawValue: version.rawValue)
+            isInline = content.isInline
             try self.add(content, as: manifest, in: put.bucket, placedBy: layout)
         case .existing(let shared):
-            guard try self.view.manifest(shared, in: put.bucket) != nil else {
+            guard let content = try self.view.manifest(shared, in: put.bucket) else {
                 return .noSuchManifest
             }
             manifest = shared
+            isInline = content.isInline
             try self.retain(shared, in: put.bucket)
         }
         // After the new manifest is held: it may be the same one.
-        if let current { try self.releaseManifest(current.manifest, in: put.bucket) }
+        if let current { try self.releaseManifest(of: current, in: put.bucket) }
 
         let head = ObjectHead(
-            version: version, manifest: manifest, sealedFor: bucket.version, size: put.size,
+            version: version, manifest: manifest, isInline: isInline, sealedFor: bucket.version,
+            size: put.size,
             modified: self.now, entityTag: put.entityTag, sha256: put.sha256,
             checksums: put.checksums, attributes: put.attributes)
         self.put(CatalogFamilies.heads, headKey, head.row)
@@ -50,7 +54,7 @@ extension EntryApplication {
         guard let current else { return .objectDeleted(existed: false) }
 
         self.delete(CatalogFamilies.heads, headKey)
-        try self.releaseManifest(current.manifest, in: delete.bucket)
+        try self.releaseManifest(of: current, in: delete.bucket)
         self.invalidate(delete.bucket, delete.key)
         return .objectDeleted(existed: true)
     }
@@ -75,8 +79,9 @@ extension EntryApplication {
     }
 
     private mutating func releaseManifest(
-        _ id: ManifestID, in bucket: BucketName
+        of head: ObjectHead, in bucket: BucketName
     ) throws(StoreFault) {
+        let id = head.manifest
         let referencesKey = CatalogKeys.manifestReferences(id, in: bucket)
         switch try self.view.references(to: id, in: bucket) {
         case 0, 1: break
@@ -87,10 +92,14 @@ extension EntryApplication {
             self.put(CatalogFamilies.rows, referencesKey, Counter(references - 1).row)
             return
         }
+        let manifestKey = CatalogKeys.manifest(id, in: bucket)
+        guard !head.isInline else {
+            return self.delete(CatalogFamilies.manifests, manifestKey)
+        }
         guard let manifest = try self.view.manifest(id, in: bucket) else {
             throw .corrupt("manifest \(id) of bucket \(bucket) is referenced and not there")
         }
-        self.delete(CatalogFamilies.manifests, CatalogKeys.manifest(id, in: bucket))
+        self.delete(CatalogFamilies.manifests, manifestKey)
         guard case .chunks(let chunks) = manifest else { return }
         for chunk in chunks { try self.releaseChunk(chunk, in: bucket.slot) }
     }

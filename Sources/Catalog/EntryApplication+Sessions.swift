@@ -28,20 +28,26 @@ extension EntryApplication {
             identity.sequence >> CatalogLimits.sequenceBitsPerIndex < self.position.index.rawValue
         else { return .refused(.malformed) }
 
-        let key = CatalogKeys.result(of: identity.session, sequence: identity.sequence)
-        if let stored = try self.view.row(CatalogFamilies.rows, key, as: StoredResult.self) {
-            if stored.sequence == identity.sequence { return .answered(stored.result) }
-            if stored.sequence > identity.sequence { return .refused(.sessionUnknown) }
+        if identity.sequence < session.firstUnused {
+            let key = CatalogKeys.result(of: identity.session, sequence: identity.sequence)
+            if let stored = try self.view.row(CatalogFamilies.rows, key, as: StoredResult.self) {
+                if stored.sequence == identity.sequence { return .answered(stored.result) }
+                if stored.sequence > identity.sequence { return .refused(.sessionUnknown) }
+            }
         }
         guard identity.sequence >= session.firstUnacknowledged else {
             return .refused(.sessionUnknown)
         }
-        if identity.firstUnacknowledged > session.firstUnacknowledged {
-            session.firstUnacknowledged = identity.firstUnacknowledged
-            self.sessions[identity.session] = SessionState(session: session, isChanged: true)
-        }
+        self.advance(&session, past: identity)
         self.touch(identity.session, session)
         return .new
+    }
+
+    private mutating func advance(_ session: inout Session, past identity: CommandIdentity) {
+        session.firstUnacknowledged = max(
+            session.firstUnacknowledged, identity.firstUnacknowledged)
+        session.firstUnused = max(session.firstUnused, identity.sequence + 1)
+        self.sessions[identity.session] = SessionState(session: session, isChanged: true)
     }
 
     mutating func remember(_ result: CommandResult, of identity: CommandIdentity) {
@@ -57,7 +63,8 @@ extension EntryApplication {
         try self.makeRoomForSession()
         let first = self.position.index.rawValue << CatalogLimits.sequenceBitsPerIndex
         let session = Session(
-            firstSequence: first, firstUnacknowledged: first, lastUsed: self.now)
+            firstSequence: first, firstUnacknowledged: first, firstUnused: first, lastUsed: self.now
+        )
         self.sessions[id] = SessionState(session: session, isChanged: true)
         self.put(
             CatalogFamilies.rows, CatalogKeys.sessionAge(id, lastUsed: session.lastUsed), [])

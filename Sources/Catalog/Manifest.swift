@@ -10,6 +10,15 @@ package enum Manifest: Equatable, Sendable {
     case chunks([ChunkReference])
 }
 
+extension Manifest {
+    var isInline: Bool {
+        switch self {
+        case .inline: true
+        case .chunks: false
+        }
+    }
+}
+
 /// A chunk as a manifest names it.
 package struct ChunkReference: Equatable, Sendable {
     package let name: ChunkName

@@ -26,6 +26,7 @@ extension ObjectHead: WireMessage {
         writer.write(formatVersion)
         writer.write(self.version.rawValue)
         writer.write(self.manifest.rawValue)
+        writer.write(self.isInline)
         writer.write(self.sealedFor.rawValue)
         writer.write(self.size)
         writer.write(self.modified)
@@ -40,6 +41,7 @@ extension ObjectHead: WireMessage {
         self.init(
             version: VersionID(rawValue: try reader.read()),
             manifest: ManifestID(rawValue: try reader.read()),
+            isInline: try reader.readBool(),
             sealedFor: VersionID(rawValue: try reader.read()),
             size: try reader.read(), modified: try reader.readTimestamp(),
             entityTag: try EntityTag(from: &reader), sha256: try reader.readSHA256(),
@@ -130,6 +132,7 @@ extension Session: WireMessage {
         writer.write(formatVersion)
         writer.write(self.firstSequence)
         writer.write(self.firstUnacknowledged)
+        writer.write(self.firstUnused)
         writer.write(self.lastUsed)
     }
 
@@ -137,6 +140,7 @@ extension Session: WireMessage {
         try reader.readVersion(formatVersion)
         self.init(
             firstSequence: try reader.read(), firstUnacknowledged: try reader.read(),
+            firstUnused: try reader.read(),
             lastUsed: try reader.readTimestamp())
     }
 }

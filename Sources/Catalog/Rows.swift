@@ -23,6 +23,9 @@ package struct AppliedPosition: Equatable, Sendable {
 package struct ObjectHead: Equatable, Sendable {
     package let version: VersionID
     package let manifest: ManifestID
+    /// Whether the manifest holds the bytes themselves: then it names no chunks, and goes without
+    /// being read.
+    package let isInline: Bool
     /// The version of the bucket whose key opens the bytes. It stands here so that a reader learns
     /// it in the same look as the manifest, and never opens them with the key of a bucket that had
     /// the name before.
@@ -35,12 +38,13 @@ package struct ObjectHead: Equatable, Sendable {
     package let attributes: ObjectAttributes
 
     package init(
-        version: VersionID, manifest: ManifestID, sealedFor: VersionID, size: UInt64,
-        modified: Timestamp, entityTag: EntityTag, sha256: [UInt8]?, checksums: [ObjectChecksum],
-        attributes: ObjectAttributes
+        version: VersionID, manifest: ManifestID, isInline: Bool, sealedFor: VersionID,
+        size: UInt64, modified: Timestamp, entityTag: EntityTag, sha256: [UInt8]?,
+        checksums: [ObjectChecksum], attributes: ObjectAttributes
     ) {
         self.version = version
         self.manifest = manifest
+        self.isInline = isInline
         self.sealedFor = sealedFor
         self.size = size
         self.modified = modified
@@ -133,12 +137,19 @@ package struct Session: Equatable, Sendable {
     /// same client can have used, so that nothing of that one is ever taken for new.
     package let firstSequence: UInt64
     package var firstUnacknowledged: UInt64
+    /// Above all numbers that were answered: a command with this number or a greater one is new,
+    /// without a look at the results.
+    package var firstUnused: UInt64
     /// Of log time, to within `CatalogLimits.sessionTouchInterval`.
     package var lastUsed: Timestamp
 
-    package init(firstSequence: UInt64, firstUnacknowledged: UInt64, lastUsed: Timestamp) {
+    package init(
+        firstSequence: UInt64, firstUnacknowledged: UInt64, firstUnused: UInt64,
+        lastUsed: Timestamp
+    ) {
         self.firstSequence = firstSequence
         self.firstUnacknowledged = firstUnacknowledged
+        self.firstUnused = firstUnused
         self.lastUsed = lastUsed
     }
 }

@@ -52,7 +52,8 @@ import Wire
         let bootstrap = try SystemTests.bootstrap()
         let head = ObjectHead(
             version: VersionID(rawValue: 1), manifest: ManifestID(rawValue: 2),
-            sealedFor: VersionID(rawValue: 5), size: 3, modified: Timestamp(milliseconds: 4),
+            isInline: false, sealedFor: VersionID(rawValue: 5), size: 3,
+            modified: Timestamp(milliseconds: 4),
             entityTag: tag("e"), sha256: nil,
             checksums: [ObjectChecksum(algorithm: .sha1, value: [1], partCount: 2)],
             attributes: ObjectAttributes(contentType: "a/b"))
@@ -72,7 +73,7 @@ import Wire
             .slot(.released(Epoch(2), versionFloor: 3)),
             .session(
                 Session(
-                    firstSequence: 1, firstUnacknowledged: 2,
+                    firstSequence: 1, firstUnacknowledged: 2, firstUnused: 4,
                     lastUsed: Timestamp(milliseconds: 3))),
             .applied(.start),
             .cluster(
@@ -264,7 +265,7 @@ import Wire
     @Test func `the bytes of rows are these`() {
         let head = ObjectHead(
             version: VersionID(index: LogIndex(1), ordinal: 2), manifest: ManifestID(rawValue: 3),
-            sealedFor: VersionID(index: LogIndex(1), ordinal: 1), size: 4,
+            isInline: true, sealedFor: VersionID(index: LogIndex(1), ordinal: 1), size: 4,
             modified: Timestamp(milliseconds: 5), entityTag: tag("e"), sha256: nil,
             checksums: [], attributes: ObjectAttributes())
         #expect(Hex.encode(head.encoded) == Self.goldenHead)
@@ -272,6 +273,12 @@ import Wire
             name: photos, version: VersionID(index: LogIndex(1), ordinal: 1), owner: alice,
             created: Timestamp(milliseconds: 5), wrappedKey: [1, 2])
         #expect(Hex.encode(bucket.encoded) == Self.goldenBucket)
+        let session = Session(
+            firstSequence: 1, firstUnacknowledged: 2, firstUnused: 3,
+            lastUsed: Timestamp(milliseconds: 4))
+        #expect(
+            Hex.encode(session.encoded) == "01" + "0100000000000000" + "0200000000000000"
+                + "0300000000000000" + "0400000000000000")
         #expect(Hex.encode(CommandResult.bucketReplaced.encoded) == "1e")
         let row = ChunkRow(
             references: 0, sealedLength: 2, placedBy: LayoutVersion(3), exceptions: [NodeID(4)],
@@ -304,8 +311,8 @@ import Wire
     ].joined()
 
     private static let goldenHead = [
-        "01" + "0200010000000000" + "0300000000000000" + "0100010000000000" + "0400000000000000",
-        "0500000000000000" + "01000000" + "65" + "00" + "00000000",
+        "01" + "0200010000000000" + "0300000000000000" + "01" + "0100010000000000",
+        "0400000000000000" + "0500000000000000" + "01000000" + "65" + "00" + "00000000",
         "00" + "00000000" + "00000000",
     ].joined()
 

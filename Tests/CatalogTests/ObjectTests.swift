@@ -73,7 +73,8 @@ import Wire
         #expect(result == .stored(version, at: group.time))
         let head = ObjectHead(
             version: version, manifest: ManifestID(rawValue: version.rawValue),
-            sealedFor: photosVersion, size: 3, modified: group.time, entityTag: put.entityTag,
+            isInline: true, sealedFor: photosVersion, size: 3, modified: group.time,
+            entityTag: put.entityTag,
             sha256: put.sha256,
             checksums: put.checksums, attributes: put.attributes)
         #expect(
