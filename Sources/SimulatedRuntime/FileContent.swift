@@ -248,8 +248,9 @@ extension FileContent {
         }
     }
 
+    /// Room reserved behind the end goes back, whether the size changes or not (as on ext4).
     private mutating func applyResize(_ size: Int) {
-        if size < Int(self.sizeBytes) { self.dropPages(beyond: size) }
+        self.dropPages(beyond: size)
         self.sizeBytes = UInt64(size)
     }
 
