@@ -56,10 +56,14 @@ package enum SegmentFormat {
         }
         /// With the padding up to the next boundary.
         package var recordBytes: Int {
-            let unpadded = self.headerBytes + self.sealedBytes
-            let alignment = SegmentFormat.alignment
-            return (unpadded + alignment - 1) / alignment * alignment
+            Int(SegmentFormat.alignedUp(UInt64(self.headerBytes + self.sealedBytes)))
         }
+    }
+
+    /// The first boundary at or behind `offset`.
+    package static func alignedUp(_ offset: UInt64) -> UInt64 {
+        let alignment = UInt64(Self.alignment)
+        return (offset + alignment - 1) / alignment * alignment
     }
 
     package enum Kind: Equatable, Sendable {

@@ -19,6 +19,7 @@ struct ChunkIndex: Sendable {
     struct Watermark: Equatable, Comparable, Sendable {
         var segment: UInt64
         var offset: UInt64
+        static let start = Watermark(segment: 0, offset: 0)
         static func < (a: Self, b: Self) -> Bool {
             (a.segment, a.offset) < (b.segment, b.offset)
         }
@@ -44,18 +45,9 @@ struct ChunkIndex: Sendable {
         try self.store.get(Self.chunks, Self.key(name)).map(Self.place(from:))
     }
 
-    /// As `place(of:)` without any chance of blocking; nil when the disk would have to be asked.
-    func placeIfCached(of name: ChunkName) throws(StoreFault) -> Place?? {
-        switch self.store.getIfCached(Self.chunks, Self.key(name)) {
-        case .found(let value): .some(.some(try Self.place(from: value)))
-        case .absent: .some(nil)
-        case .unknown: nil
-        }
-    }
-
     func watermark() throws(StoreFault) -> Watermark {
         guard let value = try self.store.get(Self.facts, Self.watermarkKey) else {
-            return Watermark(segment: 0, offset: 0)
+            return .start
         }
         return try Self.reading("watermark", value) { reader throws(FormatFault) in
             Watermark(segment: try reader.read(), offset: try reader.read())
@@ -67,6 +59,22 @@ struct ChunkIndex: Sendable {
         return try Self.reading("totals", value) { reader throws(FormatFault) in
             (try reader.read(), try reader.read())
         }
+    }
+
+    /// Makes the rows durable, so that the next start has less to look at. On a full disk that has
+    /// to wait, and does no harm.
+    func flush() throws(StoreFault) {
+        do throws(StoreFault) { try self.store.flush() } catch {
+            guard case .full = error else { throw error }
+        }
+    }
+
+    /// Forgets everything.
+    func removeAll() throws(StoreFault) {
+        var batch = WriteBatch()
+        batch.delete(Self.chunks, in: KeyRange.all)
+        batch.delete(Self.facts, in: KeyRange.all)
+        try self.store.write(batch, .unlogged)
     }
 
     static func put(_ place: Place, of name: ChunkName, into batch: inout WriteBatch) {

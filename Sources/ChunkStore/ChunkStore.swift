@@ -33,8 +33,12 @@ package actor ChunkStore {
     private let end: ProcessEnd
 
     private var waiting: [Intake] = []
+    /// Of chunks that wait and of those being committed.
     private var waitingBytes = 0
     private var isCommitting = false
+    private var isClosing = false
+    /// Who waits for the last commit to end.
+    private var closers: [UnsafeContinuation<Void, Never>] = []
     private var writer: SegmentWriter
     private var chunks: UInt64
     private var sealedBytes: UInt64
@@ -52,6 +56,7 @@ package actor ChunkStore {
         /// Records entered into the index from the segments at a start.
         package let recordsRecovered: Counter
         package let recordsTorn: Counter
+        package let indexRebuilds: Counter
 
         package init(_ registry: MetricsRegistry) {
             self.chunksStored = registry.counter(
@@ -75,6 +80,9 @@ package actor ChunkStore {
                 help: "Records entered into the index from segments at starts.")
             self.recordsTorn = registry.counter(
                 "holdfast_store_records_torn_total", help: "Torn records passed over at starts.")
+            self.indexRebuilds = registry.counter(
+                "holdfast_store_index_rebuilds_total",
+                help: "Indexes made anew from the segments at starts.")
         }
     }
 
@@ -103,27 +111,51 @@ package actor ChunkStore {
             _ stores: any StoreFactory
         ) throws(ChunkStoreFault) {
             let segments = settings.directory + "/segments"
+            let isLocked: Bool
             do throws(FileFault) {
                 try fileSystem.makeDirectory(segments)
                 self.lock = try fileSystem.open(settings.directory + "/lock", .openOrCreate)
-                guard try self.lock.tryLock() else { throw FileFault.exists(path: "lock") }
+                isLocked = try self.lock.tryLock()
+                try fileSystem.syncDirectory(segments)
                 try fileSystem.syncDirectory(settings.directory)
-            } catch {
-                if case .exists = error { throw .inUse(directory: settings.directory) }
-                throw .file("\(error)")
-            }
+                try fileSystem.syncDirectory(settings.directory + "/..")
+            } catch { throw .file("\(error)") }
+            guard isLocked else { throw .inUse(directory: settings.directory) }
             self.files = SegmentFiles(files: fileSystem, directory: segments)
-            do throws(StoreFault) {
-                let store = try stores.open(settings.directory + "/index", ChunkIndex.options)
-                self.index = ChunkIndex(store: store)
-            } catch { throw .index("\(error)") }
+            let directory = settings.directory + "/index"
             do throws(SegmentScan.Fault) {
-                self.findings = try SegmentScan(files: self.files, index: self.index).run()
+                do throws(SegmentScan.Fault) {
+                    (self.index, self.findings) = try Self.index(directory, stores, self.files)
+                } catch {
+                    guard case .index(.corrupt) = error else { throw error }
+                    // Everything in it stands in the segments as well.
+                    do throws(FileFault) { try fileSystem.removeTree(directory) } catch {
+                        throw .file(error)
+                    }
+                    (self.index, self.findings) = try Self.index(directory, stores, self.files)
+                }
             } catch {
                 switch error {
                 case .file(let fault): throw .file("\(fault)")
                 case .index(let fault): throw .index("\(fault)")
                 }
+            }
+        }
+
+        /// The index, brought up to the segments.
+        private static func index(
+            _ directory: String, _ stores: any StoreFactory, _ files: SegmentFiles
+        ) throws(SegmentScan.Fault) -> (ChunkIndex, SegmentScan.Findings) {
+            let store: any OrderedStore
+            do throws(StoreFault) { store = try stores.open(directory, ChunkIndex.options) } catch {
+                throw .index(error)
+            }
+            let index = ChunkIndex(store: store)
+            do throws(SegmentScan.Fault) {
+                return (index, try SegmentScan(files: files, index: index).run())
+            } catch {
+                store.close()
+                throw error
             }
         }
     }
@@ -147,14 +179,18 @@ package actor ChunkStore {
             nextSegment: opened.findings.nextSegment)
         self.counters.recordsRecovered.add(UInt64(opened.findings.records))
         self.counters.recordsTorn.add(UInt64(opened.findings.torn))
+        if opened.findings.isRebuild { self.counters.indexRebuilds.add() }
     }
 
     /// Stores a sealed chunk; `.stored` is said only when it is durable. The name is never reused,
     /// so a chunk that is there already is the same chunk.
     package func put(_ request: PutChunkRequest, _ body: [[UInt8]]) async -> PutChunkAnswer {
         let bytes = Int(request.sealedBytes)
-        guard self.waitingBytes + bytes <= self.settings.intakeBudgetBytes || self.waiting.isEmpty
-        else {
+        // One chunk is always taken, however small the budget.
+        let isWithin =
+            self.waitingBytes == 0
+            || self.waitingBytes + bytes <= self.settings.intakeBudgetBytes
+        guard isWithin, !self.isClosing else {
             self.counters.refusedOverloaded.add()
             return .overloaded
         }
@@ -177,25 +213,23 @@ package actor ChunkStore {
             let writer = self.writer
             let totals = (self.chunks, self.sealedBytes)
             let reserve = self.settings.reserveBytes
-            let fileSystem = self.environment.files
-            let directory = self.settings.directory
             let pieces = group.map { SegmentWriter.Piece(record: $0.record, body: $0.body) }
             let committed = await self.environment.blocking(.disk) {
-                writer.commit(pieces, totals) { () throws(FileFault) -> Bool in
-                    try fileSystem.space(directory).freeBytes >= reserve
-                }
+                writer.commit(pieces, totals, reserveBytes: reserve)
             }
             switch committed {
             case .failed(let reason):
                 await self.end(
                     Self.diskFailureStatus,
-                    "chunk store \(directory): \(reason); "
+                    "chunk store \(self.settings.directory): \(reason); "
                         + "check the disk, then wipe this node's data and let it rejoin")
             case .done(let result):
                 self.take(result, of: group)
             }
         }
         self.isCommitting = false
+        for closer in self.closers { closer.resume() }
+        self.closers = []
     }
 
     private func take(_ result: SegmentWriter.Result, of group: [Intake]) {
@@ -226,6 +260,9 @@ package actor ChunkStore {
             () -> (ReadChunkAnswer, [UInt8]) in
             do throws(StoreFault) {
                 guard let place = try index.place(of: request.name) else { return (.missing, []) }
+                guard request.frames.upperBound <= Int(place.frameCount) else {
+                    return (.device("the chunk has \(place.frameCount) frames"), [])
+                }
                 return reader.answer(request, at: place)
             } catch {
                 return (.device("\(error)"), [])
@@ -253,8 +290,10 @@ package actor ChunkStore {
             freeBytes: free)
     }
 
-    /// Ends use of the store; writes that wait are finished first by who drains the node.
+    /// Ends use of the store: refuses new chunks, finishes those that wait, lets the lock go.
     package func close() async {
+        self.isClosing = true
+        if self.isCommitting { await withUnsafeContinuation { self.closers.append($0) } }
         let index = self.index
         let lock = self.lock
         await self.environment.blocking(.disk) {
@@ -276,6 +315,7 @@ extension SegmentReader {
             case .noRecord: return (.checksumMismatch(frame: request.firstFrame), [])
             case .checksumMismatch(let frame):
                 return (.checksumMismatch(frame: UInt16(frame)), [])
+            case .file(.notFound): return (.missing, [])
             case .file(let fault): return (.device("\(fault)"), [])
             }
         }

@@ -23,6 +23,8 @@ final class SegmentFiles: Sendable {
         self.directory = directory
     }
 
+    func freeBytes() throws(FileFault) -> UInt64 { try self.files.space(self.directory).freeBytes }
+
     /// The numbers of all segments, ascending.
     func numbers() throws(FileFault) -> [UInt64] {
         try self.files.list(self.directory).compactMap { name in
@@ -39,7 +41,8 @@ final class SegmentFiles: Sendable {
             try self.files.syncDirectory(self.directory)
         } catch {
             file.close()
-            try self.files.remove(self.path(number))
+            // The first fault is the one to tell; a file that stays is empty, and the scan's to end.
+            do throws(FileFault) { try self.files.remove(self.path(number)) } catch {}
             throw error
         }
         self.keep(file, number)
@@ -57,8 +60,8 @@ final class SegmentFiles: Sendable {
     private func keep(_ file: any File, _ number: UInt64) {
         // A file that falls out is closed by its last user, which may be reading it right now.
         self.open.withLock { open in
-            open.files[number] = file
-            open.order.append(number)
+            // Two who open a file at once leave one of the two here.
+            if open.files.updateValue(file, forKey: number) == nil { open.order.append(number) }
             if open.order.count > Self.mostOpen {
                 open.files[open.order.removeFirst()] = nil
             }

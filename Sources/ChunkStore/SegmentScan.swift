@@ -14,7 +14,12 @@ import Primitives
 /// | a valid tombstone                           | the chunk was deleted    | behind it       |
 /// | anything else                               | never written, or torn   | next boundary   |
 ///
-/// A torn record was never acknowledged, because its sync had not returned.
+/// A torn record was never acknowledged, because its sync had not returned. A whole one may be in
+/// the system's memory only (the process was killed before the sync), so a segment is synced before
+/// it is looked at: what the index names survives a power cut from then on.
+///
+/// An index that is ahead of its segments was made for others, or the disk has lost what it had
+/// synced. It is emptied, and everything is looked at.
 struct SegmentScan {
     let files: SegmentFiles
     let index: ChunkIndex
@@ -23,46 +28,81 @@ struct SegmentScan {
         var records = 0
         var tombstones = 0
         var torn = 0
+        /// The index held nothing, or nothing of use, and was made anew from the segments.
+        var isRebuild = false
         /// The number for the segment that is begun next.
         var nextSegment: UInt64 = 1
         var chunks: UInt64 = 0
         var sealedBytes: UInt64 = 0
     }
 
-    enum Fault: Error { case file(FileFault), index(StoreFault) }
+    enum Fault: Error {
+        case file(FileFault), index(StoreFault)
+
+        fileprivate static func onFiles<Value>(
+            _ work: () throws(FileFault) -> Value
+        ) throws(Fault) -> Value {
+            do throws(FileFault) { return try work() } catch { throw .file(error) }
+        }
+
+        fileprivate static func onIndex<Value>(
+            _ work: () throws(StoreFault) -> Value
+        ) throws(Fault) -> Value {
+            do throws(StoreFault) { return try work() } catch { throw .index(error) }
+        }
+    }
 
     func run() throws(Fault) -> Findings {
         var findings = Findings()
-        let watermark: ChunkIndex.Watermark
-        do throws(StoreFault) {
-            watermark = try self.index.watermark()
-            (findings.chunks, findings.sealedBytes) = try self.index.totals()
-        } catch { throw .index(error) }
-        let numbers: [UInt64]
-        do throws(FileFault) { numbers = try self.files.numbers() } catch { throw .file(error) }
+        let numbers = try Fault.onFiles { () throws(FileFault) in try self.files.numbers() }
+        var watermark = try Fault.onIndex { () throws(StoreFault) in try self.index.watermark() }
+        findings.nextSegment = max(numbers.last ?? 0, watermark.segment) + 1
+        if try self.isAhead(watermark, of: numbers) {
+            try Fault.onIndex { () throws(StoreFault) in try self.index.removeAll() }
+            watermark = .start
+        }
+        findings.isRebuild = watermark == .start && !numbers.isEmpty
+        (findings.chunks, findings.sealedBytes) = try Fault.onIndex { () throws(StoreFault) in
+            try self.index.totals()
+        }
         for number in numbers where number >= watermark.segment {
             let start = number == watermark.segment ? watermark.offset : 0
             try self.scan(number, from: start, into: &findings)
         }
-        findings.nextSegment = (numbers.last ?? 0) + 1
+        if findings.records + findings.tombstones > 0 {
+            try Fault.onIndex { () throws(StoreFault) in try self.index.flush() }
+        }
         return findings
+    }
+
+    /// Whether the index speaks of records that no segment holds.
+    private func isAhead(
+        _ watermark: ChunkIndex.Watermark, of numbers: [UInt64]
+    ) throws(Fault) -> Bool {
+        guard watermark != .start else { return false }
+        guard numbers.contains(watermark.segment) else { return true }
+        return try Fault.onFiles { () throws(FileFault) in
+            let size = try self.files.file(watermark.segment).sizeBytes()
+            return SegmentFormat.alignedUp(size) < watermark.offset
+        }
     }
 
     private func scan(
         _ segment: UInt64, from start: UInt64, into findings: inout Findings
     ) throws(Fault) {
-        let file: any File
-        let size: UInt64
-        do throws(FileFault) {
-            file = try self.files.file(segment)
-            size = try file.sizeBytes()
-        } catch { throw .file(error) }
+        let (file, size) = try Fault.onFiles { () throws(FileFault) -> (any File, UInt64) in
+            let file = try self.files.file(segment)
+            let size = try file.sizeBytes()
+            // Nothing is appended here again: what was reserved behind the end goes back.
+            try file.truncate(to: SegmentFormat.alignedUp(size))
+            try file.sync()
+            return (file, size)
+        }
         var offset = start
         while offset < size {
-            let header: [UInt8]
-            do throws(FileFault) {
-                header = try file.read(SegmentFormat.mostHeaderBytes, at: offset)
-            } catch { throw .file(error) }
+            let header = try Fault.onFiles { () throws(FileFault) in
+                try file.read(SegmentFormat.mostHeaderBytes, at: offset)
+            }
             guard let record = SegmentReader.record(header, segment, offset) else {
                 offset += UInt64(SegmentFormat.alignment)
                 continue

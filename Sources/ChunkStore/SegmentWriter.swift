@@ -15,6 +15,8 @@ struct SegmentWriter: Sendable {
     var current: (number: UInt64, file: any File)?
     /// Where the next record goes in it.
     var offset: UInt64 = 0
+    /// Behind the last record that was written.
+    private(set) var end = ChunkIndex.Watermark(segment: 0, offset: 0)
 
     struct Piece: Sendable {
         let record: SegmentFormat.Record
@@ -44,33 +46,39 @@ struct SegmentWriter: Sendable {
     }
 
     /// Writes a group of chunks, syncs, enters them into the index. Blocking.
+    ///
+    /// - Parameter reserveBytes: free space that is left to others.
     func commit(
-        _ group: [Piece], _ totals: (chunks: UInt64, sealedBytes: UInt64),
-        hasRoom: () throws(FileFault) -> Bool
+        _ group: [Piece], _ totals: (chunks: UInt64, sealedBytes: UInt64), reserveBytes: UInt64
     ) -> Outcome {
         var result = Result(
             writer: self, answers: [], syncs: 0, chunks: totals.chunks,
             sealedBytes: totals.sealedBytes)
         do throws(WriteFault) {
             var batch = WriteBatch()
-            var taken: Set<ChunkName> = []
+            var room = Room(files: self.files, reserveBytes: reserveBytes)
+            var written: Set<ChunkName> = []
             for piece in group {
                 // A retry that shares the sync with what it retries is the same chunk.
-                let isRetry = taken.contains(piece.record.name)
+                let isRetry = written.contains(piece.record.name)
+                let known = batch.changes.count
                 let answer: PutChunkAnswer =
-                    isRetry ? .stored : try result.take(piece, into: &batch, hasRoom: hasRoom)
-                if answer == .stored { taken.insert(piece.record.name) }
+                    isRetry ? .stored : try result.take(piece, into: &batch, room: &room)
+                if batch.changes.count > known { written.insert(piece.record.name) }
                 result.answers.append(answer)
             }
-            guard !batch.isEmpty, let current = result.writer.current else { return .done(result) }
-            try WriteFault.mapping { () throws(FileFault) in try current.file.sync() }
-            result.syncs += 1
+            guard !batch.isEmpty else { return .done(result) }
+            // Without a current segment all that was written is in one that was ended, and synced.
+            if let current = result.writer.current {
+                try WriteFault.mapping { () throws(FileFault) in try current.file.sync() }
+                result.syncs += 1
+            }
             ChunkIndex.set(
                 chunks: result.chunks, sealedBytes: result.sealedBytes, in: &batch)
-            ChunkIndex.set(
-                .init(segment: current.number, offset: result.writer.offset), in: &batch)
+            ChunkIndex.set(result.writer.end, in: &batch)
             do throws(StoreFault) { try self.index.store.write(batch, .unlogged) } catch {
-                throw .final("index: \(error)")
+                guard case .full = error else { throw .final("index: \(error)") }
+                result.takeBack(written, of: group, totals)
             }
             return .done(result)
         } catch {
@@ -88,7 +96,7 @@ struct SegmentWriter: Sendable {
                 try current.file.truncate(to: end)
                 try current.file.sync()
             }
-            do throws(StoreFault) { try self.index.store.flush() } catch {
+            do throws(StoreFault) { try self.index.flush() } catch {
                 throw .final("index: \(error)")
             }
         }
@@ -106,58 +114,133 @@ struct SegmentWriter: Sendable {
     }
 }
 
+extension SegmentWriter {
+    /// What of the disk chunks may take, asked once for each group.
+    fileprivate struct Room {
+        let files: SegmentFiles
+        let reserveBytes: UInt64
+        private var freeBytes: UInt64?
+
+        init(files: SegmentFiles, reserveBytes: UInt64) {
+            self.files = files
+            self.reserveBytes = reserveBytes
+        }
+
+        /// Whether this much can be taken so that the reserve is left.
+        mutating func holds(_ bytes: UInt64) throws(FileFault) -> Bool {
+            let free: UInt64
+            if let known = self.freeBytes {
+                free = known
+            } else {
+                free = try self.files.freeBytes()
+            }
+            self.freeBytes = free
+            return free >= self.reserveBytes && free - self.reserveBytes >= bytes
+        }
+
+        mutating func take(_ bytes: UInt64) {
+            if let free = self.freeBytes { self.freeBytes = free - min(bytes, free) }
+        }
+    }
+
+    /// The segment being written, begun where there is none; nil when there is no room for one.
+    ///
+    /// Its whole space is reserved when it is begun, so the chunks behind need no more room.
+    fileprivate mutating func segment(
+        _ room: inout Room
+    ) throws(FileFault) -> (number: UInt64, file: any File)? {
+        if let current = self.current { return try room.holds(0) ? current : nil }
+        guard try room.holds(self.segmentBytes) else { return nil }
+        let number = self.nextSegment
+        // Never tried twice: a file that was half made is left to the scan.
+        self.nextSegment += 1
+        let file = try self.files.create(number, bytes: self.segmentBytes)
+        room.take(self.segmentBytes)
+        self.current = (number, file)
+        self.offset = 0
+        return (number, file)
+    }
+
+    /// Writes a record behind the last, without a sync, and says where it stands; nil when there is
+    /// no room. After a fault the next record overwrites what of this one was written.
+    fileprivate mutating func append(
+        _ piece: Piece, _ room: inout Room
+    ) throws(FileFault) -> ChunkIndex.Place? {
+        let record = piece.record
+        guard let (number, file) = try self.segment(&room) else { return nil }
+        let offset = self.offset
+        let header = SegmentFormat.header(of: record, segment: number, offset: offset)
+        try file.write(header, pieces: piece.body, at: offset)
+        self.offset = offset + UInt64(record.recordBytes)
+        self.end = ChunkIndex.Watermark(segment: number, offset: self.offset)
+        try file.startWriteback(offset..<self.offset)
+        return ChunkIndex.Place(
+            segment: number, offset: offset, sealedBytes: UInt32(record.sealedBytes),
+            frameCount: UInt16(record.frameChecksums.count))
+    }
+}
+
 extension SegmentWriter.Result {
     /// Writes one chunk behind the last, without a sync.
     fileprivate mutating func take(
         _ piece: SegmentWriter.Piece, into batch: inout WriteBatch,
-        hasRoom: () throws(FileFault) -> Bool
+        room: inout SegmentWriter.Room
     ) throws(SegmentWriter.WriteFault) -> PutChunkAnswer {
         let record = piece.record
         if let bad = FrameChecksums.firstMismatch(in: piece.body, record.frameChecksums) {
             return .checksumMismatch(frame: UInt16(bad))
         }
-        do throws(StoreFault) {
-            if try self.writer.index.place(of: record.name) != nil { return .stored }
-        } catch { throw .final("index: \(error)") }
+        let known: ChunkIndex.Place?
+        do throws(StoreFault) { known = try self.writer.index.place(of: record.name) } catch {
+            throw .final("index: \(error)")
+        }
+        if let known, let answer = self.answer(again: record, at: known) { return answer }
         let end = self.writer.offset + UInt64(record.recordBytes)
         if end > self.writer.segmentBytes, self.writer.offset > 0 {
-            // The index may know records of the old segment only from this batch.
             try self.writer.roll()
             self.syncs += 1
         }
         do throws(FileFault) {
-            guard try hasRoom() else { return .full }
-            let (number, file) = try self.writer.segment()
-            let offset = self.writer.offset
-            let header = SegmentFormat.header(of: record, segment: number, offset: offset)
-            try file.write(header, pieces: piece.body, at: offset)
-            try file.startWriteback(offset..<offset + UInt64(record.recordBytes))
-            self.writer.offset = offset + UInt64(record.recordBytes)
-            let place = ChunkIndex.Place(
-                segment: number, offset: offset, sealedBytes: UInt32(record.sealedBytes),
-                frameCount: UInt16(record.frameChecksums.count))
+            guard let place = try self.writer.append(piece, &room) else { return .full }
             ChunkIndex.put(place, of: record.name, into: &batch)
-            self.chunks += 1
-            self.sealedBytes += UInt64(record.sealedBytes)
+            if known == nil {
+                self.chunks += 1
+                self.sealedBytes += UInt64(record.sealedBytes)
+            }
             return .stored
         } catch {
-            // The next record overwrites what of this one was written.
             if case .full = error { return .full }
             return .device("\(error)")
         }
     }
-}
 
-extension SegmentWriter {
-    fileprivate mutating func segment() throws(FileFault) -> (UInt64, any File) {
-        if let current = self.current { return current }
-        let number = self.nextSegment
-        // Never tried twice: a file that was half made is left to the scan.
-        self.nextSegment += 1
-        let file = try self.files.create(number, bytes: self.segmentBytes)
-        self.current = (number, file)
-        self.offset = 0
-        return (number, file)
+    /// The answer for a chunk that the index has; nil when its copy here is not whole, and another
+    /// must be written. Only what reads back is called stored.
+    private func answer(
+        again record: SegmentFormat.Record, at place: ChunkIndex.Place
+    ) -> PutChunkAnswer? {
+        do throws(SegmentReader.Fault) {
+            _ = try SegmentReader(files: self.writer.files).frames(
+                0..<Int(place.frameCount), of: record.name, at: place)
+            return .stored
+        } catch {
+            switch error {
+            case .noRecord, .checksumMismatch, .file(.notFound): return nil
+            case .file(let fault): return .device("\(fault)")
+            }
+        }
+    }
+
+    /// The index had no room for the rows of what was written: none of it is stored. The records
+    /// stay where they are, as copies that nobody was promised.
+    fileprivate mutating func takeBack(
+        _ written: Set<ChunkName>, of group: [SegmentWriter.Piece],
+        _ totals: (chunks: UInt64, sealedBytes: UInt64)
+    ) {
+        (self.chunks, self.sealedBytes) = totals
+        for (position, piece) in group.enumerated() where written.contains(piece.record.name) {
+            if self.answers[position] == .stored { self.answers[position] = .full }
+        }
     }
 }
 
