@@ -155,7 +155,12 @@ let testTargets: [Target] = [
     tests("CryptographyTests", ["Cryptography", "IORuntime", "SimulatedRuntime"]),
     tests("SimulatedRuntimeTests", ["SimulatedRuntime", "IORuntime", "Cryptography", "Support"]),
     tests("RocksStoreTests", ["RocksStore", "IORuntime", "Support"]),
-    tests("ChunkStoreTests", ["ChunkStore", "ChunkProtocol", "IORuntime", "SimulatedRuntime"]),
+    tests(
+        "ChunkStoreTests",
+        [
+            "ChunkStore", "StoreNode", "ChunkProtocol", "PeerTransport", "IORuntime",
+            "SimulatedRuntime", "RocksStore",
+        ]),
     tests(
         "PeerTransportTests", ["PeerTransport", "IORuntime", "Cryptography", "SimulatedRuntime"]),
     tests(
@@ -163,7 +168,10 @@ let testTargets: [Target] = [
         ["HTTPTransport", "HTTPSyntax", "IORuntime", "Cryptography", "SimulatedRuntime"]),
     tests(
         "ObjectAccessTests",
-        ["ObjectAccess", "ClusterClient", "Catalog", "Placement", "ChunkProtocol", "IORuntime"]),
+        [
+            "ObjectAccess", "ClusterClient", "Catalog", "Placement", "ChunkProtocol",
+            "CachePolicy", "PeerTransport", "IORuntime", "Cryptography", "SimulatedRuntime",
+        ]),
     tests(
         "S3DoorTests",
         [

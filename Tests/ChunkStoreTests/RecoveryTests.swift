@@ -1,0 +1,230 @@
+import ChunkProtocol
+import ChunkStore
+import IORuntime
+import Primitives
+import SimulatedRuntime
+import Telemetry
+import Testing
+
+/// What a start finds, whatever ended the process before it.
+struct RecoveryTests {
+    private static let chunks = (1...10).map { TestChunk($0, plainBytes: 3000 + Int($0) * 1700) }
+
+    private func machine(seed: UInt64) -> StoreMachine {
+        StoreMachine(seed: seed, segmentBytes: 64 << 10)
+    }
+
+    /// Three alone, the rest together.
+    private func work(_ machine: StoreMachine, _ stored: Notes<TestChunk>) {
+        machine.run { store in
+            for chunk in Self.chunks.prefix(3) where await store.put(chunk) == .stored {
+                stored.add(chunk)
+            }
+            await withTaskGroup(of: Void.self) { group in
+                for chunk in Self.chunks.dropFirst(3) {
+                    group.addTask { if await store.put(chunk) == .stored { stored.add(chunk) } }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [SimulatedDeath.powerCut, .killed])
+    func `whatever was acknowledged is there after a death at any operation of the disk`(
+        death: SimulatedDeath
+    ) {
+        let sound = self.machine(seed: 1)
+        self.work(sound, Notes())
+        let operations = sound.node.disk.operationCount
+        #expect(operations > 40)
+        var partial = 0
+        for count in 0...operations {
+            let machine = self.machine(seed: UInt64(count))
+            let stored = Notes<TestChunk>()
+            machine.node.die(death, afterDiskOperations: count)
+            self.work(machine, stored)
+            let acknowledged = Set(stored.all.map(\.name))
+            if !acknowledged.isEmpty, acknowledged.count < Self.chunks.count { partial += 1 }
+            machine.run { store in
+                await Self.check(store, acknowledged, "after \(count) operations")
+                // A retry is told the truth as well: what it hears is durable.
+                for chunk in Self.chunks { #expect(await store.put(chunk) == .stored) }
+            }
+            machine.node.powerCut()
+            machine.run { store in
+                await Self.check(store, Set(Self.chunks.map(\.name)), "retried after \(count)")
+            }
+            machine.simulator.discard()
+        }
+        #expect(partial > 10, "deaths must strike in the middle")
+    }
+
+    private static func check(
+        _ store: ChunkStore, _ acknowledged: Set<ChunkName>, _ comment: String
+    ) async {
+        var found: UInt64 = 0
+        var sealedBytes: UInt64 = 0
+        for chunk in Self.chunks {
+            let (answer, bytes) = await store.read(chunk)
+            if acknowledged.contains(chunk.name) || answer != .missing {
+                #expect(
+                    answer == .found(chunkSealedBytes: UInt32(chunk.sealed.count)), "\(comment)")
+                let isSame = bytes == chunk.sealed
+                #expect(isSame, "\(comment)")
+                found += 1
+                sealedBytes += UInt64(chunk.sealed.count)
+            }
+        }
+        let status = await store.status()
+        #expect(status.chunks == found, "\(comment)")
+        #expect(status.sealedBytes == sealedBytes, "\(comment)")
+    }
+
+    @Test func `a lost index is made anew from the segments`() throws {
+        let machine = self.machine(seed: 1)
+        self.work(machine, Notes())
+        try machine.loseIndex()
+        machine.run { store in
+            #expect(store.counters.indexRebuilds.value == 1)
+            #expect(store.counters.recordsRecovered.value == 10)
+            await Self.check(store, Set(Self.chunks.map(\.name)), "rebuilt")
+            #expect(await store.put(TestChunk(99)) == .stored)
+        }
+        machine.run { store in
+            #expect(store.counters.indexRebuilds.value == 0)
+            #expect(store.counters.recordsRecovered.value == 0)
+            #expect(await store.holds(TestChunk(99)))
+        }
+    }
+
+    struct Damage: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        /// Where the bit lies in the record of the second chunk; nil for none.
+        let flippedByte: UInt64?
+        let recovered: UInt64
+        let torn: UInt64
+    }
+
+    @Test(arguments: [
+        Damage(testDescription: "none", flippedByte: nil, recovered: 3, torn: 0),
+        Damage(testDescription: "magic", flippedByte: 0, recovered: 2, torn: 0),
+        Damage(testDescription: "name", flippedByte: 9, recovered: 2, torn: 0),
+        Damage(testDescription: "checksum", flippedByte: 33, recovered: 2, torn: 0),
+        Damage(testDescription: "first frame", flippedByte: 48, recovered: 2, torn: 1),
+        Damage(testDescription: "last frame", flippedByte: 70_000, recovered: 2, torn: 1),
+        Damage(testDescription: "padding", flippedByte: 81_919, recovered: 3, torn: 0),
+    ])
+    func `the scan takes whole records and goes on at the next boundary after others`(
+        damage: Damage
+    ) throws {
+        let machine = StoreMachine()
+        let chunks = (1...3).map { TestChunk($0, plainBytes: 80_000) }
+        machine.run { store in
+            for chunk in chunks { #expect(await store.put(chunk) == .stored) }
+        }
+        let recordBytes: UInt64 = 81_920
+        if let byte = damage.flippedByte {
+            machine.node.disk.flipBits(1, in: machine.segments[0], at: recordBytes + byte)
+        }
+        try machine.loseIndex()
+        machine.run { store in
+            #expect(store.counters.recordsRecovered.value == damage.recovered)
+            #expect(store.counters.recordsTorn.value == damage.torn)
+            #expect(await store.holds(chunks[0]))
+            #expect(await store.holds(chunks[1]) == (damage.recovered == 3))
+            #expect(await store.holds(chunks[2]))
+            #expect(await store.status().chunks == damage.recovered)
+        }
+    }
+
+    @Test func `records behind the index are entered, and a tombstone takes its chunk away`() throws
+    {
+        let machine = StoreMachine()
+        machine.run { store in
+            for number in 1...2 { #expect(await store.put(TestChunk(UInt64(number))) == .stored) }
+        }
+        // A dead process had come so far, and its index not.
+        let late = TestChunk(3)
+        let file = try machine.files.open(machine.segments[0], .update)
+        let records = [
+            SegmentFormat.Record(
+                chunk: late.name, sealedBytes: late.sealed.count,
+                frameChecksums: late.request.frameChecksums),
+            SegmentFormat.Record(tombstoneOf: TestChunk(1).name),
+            SegmentFormat.Record(tombstoneOf: ChunkName(incarnation: 9, counter: 9)),
+        ]
+        for (position, record) in records.enumerated() {
+            let offset = UInt64(8192 + position * 4096)
+            let header = SegmentFormat.header(of: record, segment: 1, offset: offset)
+            try file.write(header + (position == 0 ? late.sealed : []), at: offset)
+        }
+        file.close()
+        machine.run { store in
+            #expect(store.counters.recordsRecovered.value == 1)
+            #expect(await store.read(TestChunk(1)).0 == .missing)
+            #expect(await store.holds(TestChunk(2)))
+            #expect(await store.holds(late))
+            let status = await store.status()
+            #expect(status.chunks == 2)
+            #expect(status.sealedBytes == 2032)
+        }
+    }
+
+    @Test(arguments: ["lost", "cut short"])
+    func `an index that speaks of records nobody has is made anew`(what: String) throws {
+        let machine = StoreMachine()
+        let chunks = (1...4).map { TestChunk($0) }
+        machine.run { store in
+            for chunk in chunks { #expect(await store.put(chunk) == .stored) }
+        }
+        let path = machine.segments[0]
+        if what == "lost" {
+            try machine.files.remove(path)
+        } else {
+            let file = try machine.files.open(path, .update)
+            try file.truncate(to: 8192)
+            file.close()
+        }
+        let left = what == "lost" ? 0 : 2
+        machine.run { store in
+            #expect(await store.status().chunks == UInt64(left))
+            for (position, chunk) in chunks.enumerated() {
+                #expect(await store.holds(chunk) == (position < left))
+            }
+            for chunk in chunks { #expect(await store.put(chunk) == .stored) }
+        }
+        #expect(!machine.segments.contains(path) || what != "lost", "a number is not used again")
+        machine.node.powerCut()
+        machine.run { store in
+            for chunk in chunks { #expect(await store.holds(chunk)) }
+            #expect(await store.status().chunks == 4)
+        }
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `a store agrees with a map through restarts, kills and power cuts`(seed: UInt64) {
+        let machine = self.machine(seed: seed)
+        var generator = SeededGenerator(seed: seed)
+        let stored = Notes<TestChunk>()
+        for _ in 0..<8 {
+            let first = UInt64(generator.below(30))
+            let chunks = (0..<6).map {
+                TestChunk((first + $0) % 30, plainBytes: 100 + Int((first + $0) % 30) * 4001)
+            }
+            machine.run { store in
+                for chunk in stored.all { #expect(await store.holds(chunk)) }
+                let names = Set(stored.all.map(\.name))
+                #expect(await store.status().chunks == UInt64(names.count))
+                for (chunk, answer) in zip(chunks, await store.putTogether(chunks)) {
+                    #expect(answer == .stored)
+                    stored.add(chunk)
+                }
+            }
+            switch generator.below(3) {
+            case 0: machine.node.crash()
+            case 1: machine.node.powerCut()
+            default: break
+            }
+        }
+        machine.simulator.discard()
+    }
+}
