@@ -113,7 +113,9 @@ package actor ChunkStore {
             let segments = settings.directory + "/segments"
             let isLocked: Bool
             do throws(FileFault) {
-                try fileSystem.makeDirectory(segments)
+                for path in [segments, settings.directory + "/index"] {
+                    try fileSystem.makeDirectoryDurably(path)
+                }
                 self.lock = try fileSystem.open(settings.directory + "/lock", .openOrCreate)
                 isLocked = try self.lock.tryLock()
                 try fileSystem.syncDirectory(segments)

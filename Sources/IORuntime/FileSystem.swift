@@ -113,6 +113,20 @@ extension File {
 }
 
 extension FileSystem {
+    /// Makes a directory and those above it so that a power cut does not take their names away.
+    ///
+    /// The name in the directory above is synced even where it was there already: a process that
+    /// died between making and syncing has left it.
+    package func makeDirectoryDurably(_ path: String) throws(FileFault) {
+        let slash = path.lastIndex(of: "/")
+        let parent = slash.map { String(path[..<$0]) } ?? "."
+        if !parent.isEmpty, parent != ".", try self.status(parent) == nil {
+            try self.makeDirectoryDurably(parent)
+        }
+        try self.makeDirectory(path)
+        try self.syncDirectory(parent.isEmpty ? "/" : parent)
+    }
+
     /// The whole content of a file of at most `limit` bytes.
     package func contents(of path: String, limit: Int = 16 << 20) throws(FileFault) -> [UInt8] {
         let file = try self.open(path, .read)

@@ -29,14 +29,18 @@ package enum MetaFault: Error, Equatable, Sendable {
 
 extension OpenedMeta {
     /// Opens `raft/` and `state/<group>/`, and proves every log. Blocking.
-    init(_ settings: MetaSettings, stores: any StoreFactory) throws(MetaFault) {
+    init(
+        _ settings: MetaSettings, stores: any StoreFactory, _ files: any FileSystem
+    ) throws(MetaFault) {
         self.tables = RaftLogTables(
-            store: try Self.open(settings.directory + "/raft", RaftLogTables.options, stores))
+            store: try Self.open(
+                settings.directory + "/raft", RaftLogTables.options, stores, files))
         var groups: [Group] = []
         for group in settings.groups.sorted() {
             let options = StoreOptions(
                 families: CatalogFamilies.all, isLogged: false, cacheBytes: 16 << 20)
-            let store = try Self.open("\(settings.directory)/state/\(group)", options, stores)
+            let store = try Self.open(
+                "\(settings.directory)/state/\(group)", options, stores, files)
             let state = GroupState(group: group, store: store, catalog: Catalog(group: group))
             do throws(RaftLogTables.Fault) {
                 let applied = try state.durablyApplied()
@@ -53,8 +57,13 @@ extension OpenedMeta {
     }
 
     private static func open(
-        _ directory: String, _ options: StoreOptions, _ stores: any StoreFactory
+        _ directory: String, _ options: StoreOptions, _ stores: any StoreFactory,
+        _ files: any FileSystem
     ) throws(MetaFault) -> any OrderedStore {
+        // A store whose directory a power cut takes away forgets what it had synced.
+        do throws(FileFault) { try files.makeDirectoryDurably(directory) } catch {
+            throw .store("\(error)")
+        }
         do throws(StoreFault) { return try stores.open(directory, options) } catch {
             switch error {
             case .corrupt(let reason): throw .damaged("\(directory): \(reason)")
@@ -73,7 +82,7 @@ extension MetaNode {
         end: @escaping ProcessEnd, registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.disk) { () throws(MetaFault) -> OpenedMeta in
-            try OpenedMeta(settings, stores: stores)
+            try OpenedMeta(settings, stores: stores, environment.files)
         }
         return MetaNode(opened, settings, environment, loop, peers, secrets, end, registry, logger)
     }

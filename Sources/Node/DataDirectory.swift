@@ -34,7 +34,7 @@ struct DataDirectory: Sendable {
         let found: String?
         let hasBegun: Bool
         do throws(FileFault) {
-            try files.makeDirectory(self.directory)
+            try files.makeDirectoryDurably(self.directory)
             found =
                 try files.status(self.markerPath) == nil
                 ? nil : String(decoding: try files.contents(of: self.markerPath), as: UTF8.self)

@@ -186,6 +186,7 @@ private struct Roles {
             return nil
         }
         let directory = self.options.dataDirectory + "/meta"
+        try await self.makeDirectory(directory)
         try await self.makeDirectory(directory + "/state")
         let preferred = (self.identity.bootstrap?.groupTable.groups ?? []).compactMap { group in
             group.preferredLeader.map { (group.id, $0) }
@@ -246,7 +247,7 @@ private struct Roles {
         let files = self.environment.files
         do throws(FileFault) {
             try await self.environment.blocking(.disk) { () throws(FileFault) in
-                try files.makeDirectory(path)
+                try files.makeDirectoryDurably(path)
             }
         } catch { throw .file("\(error)") }
     }
