@@ -55,9 +55,7 @@ package struct NewCluster: Sendable {
         nodes: [NodePlan], now: Timestamp, randomness: (Int) -> [UInt8]
     ) throws(Fault) {
         guard let cluster = ClusterID(bytes: randomness(16)),
-            let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes)),
-            let linkSeed = Optional(randomness(Ed25519PrivateKey.seedSizeBytes)),
-            let linkKey = Ed25519PrivateKey(seed: linkSeed)
+            let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes))
         else { brokenInvariant("randomness comes in the size that was asked for") }
         self.cluster = cluster
         self.masterKeyBytes = masterKey.bytes
@@ -69,7 +67,7 @@ package struct NewCluster: Sendable {
         let master = MasterKey(masterKey)
         self.bootstrap = try Self.bootstrap(
             cluster: cluster, nodes: nodes, accessKey: self.accessKey, secret: self.secret,
-            linkSeed: linkSeed, linkPublicKey: linkKey.publicKeyBytes, master: master,
+            linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
             randomness: randomness)
         let voters = Self.voters(of: nodes)
         let peers = Dictionary(uniqueKeysWithValues: nodes.map { ($0.node, $0.peer) })
@@ -98,7 +96,7 @@ package struct NewCluster: Sendable {
     }
 
     /// Five voters, or three where there are fewer than five nodes, or one.
-    static func voters(of nodes: [NodePlan]) -> [NodeID] {
+    package static func voters(of nodes: [NodePlan]) -> [NodeID] {
         let count = nodes.count >= 5 ? 5 : nodes.count >= 3 ? 3 : 1
         return nodes.map(\.node).sorted().prefix(count).map { $0 }
     }
@@ -109,11 +107,16 @@ package struct NewCluster: Sendable {
         return names
     }
 
-    private static func bootstrap(
+    /// The cluster's first facts; what they keep secret is wrapped by the master key.
+    ///
+    /// - Parameter linkSeed: `Ed25519PrivateKey.seedSizeBytes` of the private link key.
+    package static func bootstrap(
         cluster: ClusterID, nodes: [NodePlan], accessKey: String, secret: String,
-        linkSeed: [UInt8], linkPublicKey: [UInt8], master: MasterKey,
-        randomness: (Int) -> [UInt8]
+        linkSeed: [UInt8], master: MasterKey, randomness: (Int) -> [UInt8]
     ) throws(Fault) -> Bootstrap {
+        guard let linkKey = Ed25519PrivateKey(seed: linkSeed) else {
+            brokenInvariant("a link key's seed has \(Ed25519PrivateKey.seedSizeBytes) bytes")
+        }
         guard let id = AccessKeyID(accessKey), let owner = OwnerID(Self.firstOwner) else {
             throw .badKey(accessKey)
         }
@@ -137,7 +140,7 @@ package struct NewCluster: Sendable {
                 wrappedSecret: wrap(
                     Array(secret.utf8), MetaSecrets.Context.accessKey(id))),
             linkKey: LinkKey(
-                id: "1", algorithm: .ed25519, publicKey: linkPublicKey,
+                id: "1", algorithm: .ed25519, publicKey: linkKey.publicKeyBytes,
                 wrappedPrivateKey: wrap(linkSeed, MetaSecrets.Context.linkKey("1"))),
             nodes: zip(nodes, descriptors).map { plan, descriptor in
                 NodeRecord(
@@ -152,7 +155,7 @@ package struct NewCluster: Sendable {
     package func write(
         _ identity: NodeIdentity, into directory: String, _ files: any FileSystem
     ) throws(FileFault) {
-        try files.makeDirectory(directory)
+        try files.makeDirectoryDurably(directory)
         typealias Name = NodeIdentity.File
         var contents: [(String, [UInt8])] = [
             (Name.authority, Array(identity.authority.utf8)),
