@@ -122,7 +122,10 @@ let libraries: [Target] = [
         ]),
     module(
         "Simulation",
-        shellBase + cores + ["Node", "FileClient", "SimulatedRuntime", "Settings", "Cryptography"]),
+        shellBase + cores + [
+            "Node", "MetaNode", "ChunkStore", "ClusterClient", "ObjectAccess", "PeerTransport",
+            "FileClient", "HTTPTransport", "SimulatedRuntime", "Settings", "Cryptography",
+        ]),
     module("ChaosKit", shellBase + ["FileClient", "Settings"]),
 
     program("holdfast", ["Node", "RocksStore", "FileClient", "Settings", "Cryptography"]),
@@ -184,7 +187,12 @@ let testTargets: [Target] = [
             "LinkDoor", "ObjectExchange", "ObjectAccess", "ClusterClient", "Catalog",
             "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography", "IORuntime",
         ]),
-    tests("MetaNodeTests", ["MetaNode", "SimulatedRuntime", "IORuntime"] + cores),
+    tests(
+        "MetaNodeTests",
+        [
+            "MetaNode", "ClusterClient", "PeerTransport", "Cryptography", "SimulatedRuntime",
+            "IORuntime",
+        ] + cores),
     tests(
         "FileClientTests",
         [
@@ -194,7 +202,11 @@ let testTargets: [Target] = [
     tests("SettingsTests", ["Settings", "FileClient", "IORuntime", "SimulatedRuntime"]),
     tests(
         "SimulationTests",
-        ["Simulation", "SimulatedRuntime", "FileClient", "IORuntime"] + cores),
+        [
+            "Simulation", "SimulatedRuntime", "Node", "MetaNode", "ChunkStore", "ClusterClient",
+            "ObjectAccess", "PeerTransport", "FileClient", "HTTPTransport", "Cryptography",
+            "IORuntime",
+        ] + cores),
     tests("ClusterTests", ["IORuntime", "FileClient", "ChaosKit"]),
     tests("TidyTests", ["IORuntime"]),
 ]

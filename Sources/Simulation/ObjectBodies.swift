@@ -1,0 +1,50 @@
+import Primitives
+import SimulatedRuntime
+import Synchronization
+
+/// The bodies that clients store: each made of a number that no other body has, so that every byte
+/// that comes back says which put it came from.
+final class ObjectBodies: Sendable {
+    private struct State {
+        var last: UInt64 = 0
+        var sizes: [UInt64: Int] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// A fresh number and its body of at least 8 bytes.
+    func make(sizeBytes: Int) -> (value: UInt64, body: [UInt8]) {
+        let value = self.state.withLock { state in
+            state.last += 1
+            state.sizes[state.last] = max(8, sizeBytes)
+            return state.last
+        }
+        return (value, Self.body(of: value, sizeBytes: max(8, sizeBytes)))
+    }
+
+    /// The number of the put that stored this body; nil where nobody ever stored these bytes.
+    func value(of body: [UInt8]) -> UInt64? {
+        guard body.count >= 8 else { return nil }
+        let value = body[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let size = self.state.withLock { $0.sizes[value] }
+        guard let size, body == Self.body(of: value, sizeBytes: size) else { return nil }
+        return value
+    }
+
+    private static func body(of value: UInt64, sizeBytes: Int) -> [UInt8] {
+        var generator = SeededGenerator(seed: value)
+        return [UInt8](unsafeUninitializedCapacity: sizeBytes) { buffer, count in
+            var offset = 0
+            var word = value.littleEndian
+            while offset < sizeBytes {
+                withUnsafeBytes(of: word) { bytes in
+                    let part = bytes.prefix(sizeBytes - offset)
+                    for (place, byte) in part.enumerated() { buffer[offset + place] = byte }
+                }
+                offset += 8
+                word = generator.next()
+            }
+            count = sizeBytes
+        }
+    }
+}

@@ -1,0 +1,229 @@
+import Catalog
+import ClusterClient
+import Consensus
+import Cryptography
+import IORuntime
+import MetaNode
+import Node
+import ObjectAccess
+import Primitives
+import SimulatedRuntime
+import Synchronization
+import Telemetry
+
+/// A cluster of production nodes on simulated machines: what `cluster/up` starts as processes, in
+/// one thread and under one seed.
+///
+/// Everything above `Environment` is the code that ships. Instead of TLS the channels assert their
+/// identities, because OpenSSL draws randomness that no seed decides; instead of RocksDB the stores
+/// are maps that forget what was not synced.
+package final class SimulatedCluster: Sendable {
+    package let simulator: Simulator
+    /// Node n runs on the machine at position n - 1.
+    package let machines: [SimulatedNode]
+    package let settings: SimulatedClusterSettings
+    package let credentials: SimulatedCredentials
+    private let identities: [NodeIdentity]
+    private let processes: Mutex<[Process?]>
+
+    /// A node's process since its last start.
+    private struct Process: Sendable {
+        let environment: SimulatedEnvironment
+        var node: Node?
+        var fault: NodeFault?
+    }
+
+    /// Puts the machines into a world and writes their identities to their disks; `start` runs them.
+    package init(
+        _ simulator: Simulator, _ settings: SimulatedClusterSettings
+    ) throws {
+        self.simulator = simulator
+        self.settings = settings
+        self.machines = (1...settings.nodeCount).map {
+            simulator.makeNode("n\($0)", host: "10.0.0.\($0)", capacityBytes: settings.diskBytes)
+        }
+        let plan = SimulatedIdentities(settings)
+        self.credentials = plan.credentials
+        self.identities = try plan.make { count in simulator.generator.bytes(count) }
+        self.processes = Mutex([Process?](repeating: nil, count: settings.nodeCount))
+        for machine in self.machines {
+            let files = machine.environment.files
+            try files.makeDirectoryDurably(Self.identityDirectory)
+        }
+    }
+
+    static let identityDirectory = "/identity"
+    package static let dataDirectory = "/data"
+
+    // MARK: Processes
+
+    /// Starts every machine's node.
+    package func start() {
+        for machine in self.machines { self.start(machine) }
+    }
+
+    /// Starts the node of a machine whose process is fresh.
+    package func start(_ machine: SimulatedNode) {
+        let environment = machine.environment
+        self.processes.withLock { processes in
+            processes[machine.index] = Process(environment: environment)
+        }
+        environment.simulatedLoops[0].spawn { await self.run(machine, in: environment) }
+    }
+
+    private func run(_ machine: SimulatedNode, in environment: SimulatedEnvironment) async {
+        let identity = self.identities[machine.index]
+        var options = NodeOptions(
+            identityDirectory: Self.identityDirectory, dataDirectory: Self.dataDirectory)
+        options.access = self.settings.access
+        options.reserveBytes = self.settings.reserveBytes
+        let card = PeerIdentity.node(
+            identity.configuration.node, cluster: identity.configuration.cluster)
+        let security = NodeSecurity(
+            peers: ClearChannelSecurity(identity: card, requiresNode: true), doors: nil)
+        let started: Result<Node, NodeFault>
+        do throws(NodeFault) {
+            started = .success(
+                try await Node.start(
+                    identity, options, security: security, in: environment,
+                    stores: SimulatedStoreFactory(machine)))
+        } catch { started = .failure(error) }
+        self.processes.withLock { processes in
+            switch started {
+            case .success(let node): processes[machine.index]?.node = node
+            case .failure(let fault): processes[machine.index]?.fault = fault
+            }
+        }
+        if case .failure(let fault) = started { environment.log("did not start: \(fault)") }
+    }
+
+    /// A new process on a machine whose process has died.
+    package func restart(_ machine: SimulatedNode) {
+        machine.restart()
+        self.start(machine)
+    }
+
+    /// The node that runs on a machine; nil while it is down or not yet started.
+    package func node(on machine: SimulatedNode) -> Node? {
+        self.processes.withLock { processes in
+            guard let process = processes[machine.index], process.environment.isAlive else {
+                return nil
+            }
+            return process.node
+        }
+    }
+
+    /// Why the machine's node refused to start; nil where it did not.
+    package func startFault(on machine: SimulatedNode) -> NodeFault? {
+        self.processes.withLock { $0[machine.index]?.fault }
+    }
+
+    /// The machines whose node runs and has joined the cluster, in order.
+    package var running: [SimulatedNode] {
+        self.machines.filter { machine in
+            !machine.isPaused && self.node(on: machine)?.cluster.incarnation != nil
+        }
+    }
+
+    /// The machine whose replica leads a group, by the word of the replica with the highest term.
+    package func leader(of group: GroupID) async -> SimulatedNode? {
+        var best: (term: Term, machine: SimulatedNode)?
+        for machine in self.running {
+            guard let meta = self.node(on: machine)?.meta else { continue }
+            let statuses = await self.ask(machine) { await meta.groupStatuses() } ?? []
+            for (id, status) in statuses
+            where id == group && status.role == .leader && status.term > best?.term ?? .zero {
+                best = (status.term, machine)
+            }
+        }
+        return best?.machine
+    }
+
+    /// Does something in a machine's process, and gives up when that process dies or takes longer
+    /// than `patience`: nil then, and whether it was done is not known.
+    package func ask<Value: Sendable>(
+        _ machine: SimulatedNode, patience: Duration = .seconds(40),
+        _ work: @escaping @Sendable () async -> Value
+    ) async -> Value? {
+        let promise = Promise<Value>()
+        let environment = machine.environment
+        let loop = self.simulator.loop
+        let end = self.simulator.now + patience
+        environment.simulatedLoops[0].spawn { promise.keep(await work()) }
+        loop.spawn {
+            while promise.isOpen, environment.isAlive, loop.now < end {
+                do { try await loop.sleep(for: .milliseconds(20)) } catch { break }
+            }
+            promise.keep(nil)
+        }
+        return await promise.value
+    }
+}
+
+/// How a simulated cluster is made.
+package struct SimulatedClusterSettings: Sendable {
+    /// One node, or three and more; zones are dealt as in the local cluster.
+    package var nodeCount = 5
+    package var zones = ["a", "a", "b", "b", "c"]
+    /// Small chunks and a small cache, so that a run of moderate size cuts, evicts and fetches.
+    package var access: ObjectAccessSettings
+    package var reserveBytes: UInt64 = 1 << 20
+    package var diskBytes: UInt64 = 64 << 30
+
+    package init() {
+        self.access = ObjectAccessSettings()
+        self.access.inlineBytes = 4 << 10
+        self.access.chunkBytes = 256 << 10
+        self.access.cacheBytes = 2 << 20
+        self.access.intakeBudgetBytes = 4 << 20
+    }
+}
+
+/// One value, handed over once from one task to another. The first to keep the promise wins.
+final class Promise<Value: Sendable>: Sendable {
+    private enum State {
+        case open
+        case awaited(UnsafeContinuation<Value?, Never>)
+        case kept(Value?)
+    }
+
+    private let state = Mutex(State.open)
+
+    var isOpen: Bool {
+        self.state.withLock { state in
+            switch state {
+            case .open, .awaited: true
+            case .kept: false
+            }
+        }
+    }
+
+    func keep(_ value: Value?) {
+        let waiter = self.state.withLock { state -> UnsafeContinuation<Value?, Never>? in
+            switch state {
+            case .open:
+                state = .kept(value)
+                return nil
+            case .awaited(let waiter):
+                state = .kept(value)
+                return waiter
+            case .kept: return nil
+            }
+        }
+        waiter?.resume(returning: value)
+    }
+
+    /// To be asked for once.
+    var value: Value? {
+        get async {
+            await withUnsafeContinuation { waiter in
+                let kept = self.state.withLock { state -> Value?? in
+                    if case .kept(let value) = state { return .some(value) }
+                    state = .awaited(waiter)
+                    return nil
+                }
+                if case .some(let value) = kept { waiter.resume(returning: value) }
+            }
+        }
+    }
+}

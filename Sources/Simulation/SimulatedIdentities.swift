@@ -1,0 +1,63 @@
+import Catalog
+import Cryptography
+import IORuntime
+import Node
+import Primitives
+
+/// The first access key of a simulated cluster.
+package struct SimulatedCredentials: Sendable, Equatable {
+    package let accessKey: String
+    package let secret: String
+}
+
+/// Who the nodes of a simulated cluster are: the identities that `holdfast init` would make, without
+/// certificates, for nothing here shakes hands by TLS.
+struct SimulatedIdentities {
+    static let peerPort: UInt16 = 9200
+    static let edgePort: UInt16 = 9000
+    static let adminPort: UInt16 = 9100
+    static let httpsPort: UInt16 = 9400
+
+    let credentials = SimulatedCredentials(
+        accessKey: "HF0123456789ABCDEF", secret: "secretOfTheSimulatedCluster")
+    private let plans: [NewCluster.NodePlan]
+
+    init(_ settings: SimulatedClusterSettings) {
+        self.plans = (1...settings.nodeCount).map { number in
+            func address(_ port: UInt16) -> SocketAddress {
+                SocketAddress(host: "10.0.0.\(number)", port: port)
+            }
+            return NewCluster.NodePlan(
+                node: NodeID(UInt32(number)),
+                zone: settings.zones[(number - 1) % settings.zones.count],
+                peer: address(Self.peerPort), edge: address(Self.edgePort),
+                https: address(Self.httpsPort), admin: address(Self.adminPort))
+        }
+    }
+
+    func make(randomness: (Int) -> [UInt8]) throws -> [NodeIdentity] {
+        guard let cluster = ClusterID(bytes: randomness(16)),
+            let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes))
+        else { brokenInvariant("randomness comes in the size that was asked for") }
+        let master = MasterKey(masterKey)
+        let bootstrap = try NewCluster.bootstrap(
+            cluster: cluster, nodes: self.plans, accessKey: self.credentials.accessKey,
+            secret: self.credentials.secret,
+            linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
+            randomness: randomness)
+        let voters = NewCluster.voters(of: self.plans)
+        let peers = Dictionary(uniqueKeysWithValues: self.plans.map { ($0.node, $0.peer) })
+        let none = CertifiedKey(certificatePEM: "", keyPEM: "")
+        return self.plans.map { plan in
+            let isMeta = voters.contains(plan.node)
+            return NodeIdentity(
+                configuration: NodeConfiguration(
+                    cluster: cluster, node: plan.node, zone: plan.zone,
+                    roles: isMeta ? .all : [.store, .edge], peer: plan.peer, edge: plan.edge,
+                    https: plan.https, admin: plan.admin, peers: peers, voters: voters,
+                    groups: NewCluster.groups),
+                authority: "", node: none, door: none, masterKey: isMeta ? master : nil,
+                bootstrap: isMeta ? bootstrap : nil)
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import Catalog
+import IORuntime
+import Node
+import ObjectAccess
+import Primitives
+import SimulatedRuntime
+
+/// What happens in a run, in order, as the seed drew it.
+struct SimulationStory: Sendable {
+    let workload: Workload
+    let plan: FaultPlan
+    private let cluster: SimulatedCluster
+    private let settings: SimulationSettings
+    private let rates: FaultRates
+    /// When all machines lose power together; nil where they never do.
+    private let powerCut: Duration?
+    private let generator: SeededGenerator
+
+    private var simulator: Simulator { self.cluster.simulator }
+
+    init(_ cluster: SimulatedCluster, _ settings: SimulationSettings, seed: UInt64) {
+        self.cluster = cluster
+        self.settings = settings
+        guard let bucket = BucketName("simulated") else { brokenInvariant("a bucket has a name") }
+        self.workload = Workload(
+            SimulatedClient(cluster, bucket: bucket), keyCount: settings.keyCount)
+        var generator = SeededGenerator(seed: StableHash.mix(seed))
+        var rates = FaultRates.swarm(&generator)
+        // A disk that fails a sync takes its node out for good, which is another story.
+        rates[.failedSync] = nil
+        self.rates = rates
+        // What a quorum of the voters and the copies of every chunk survive.
+        self.plan = FaultPlan(
+            rates, nodeCount: settings.nodeCount, span: settings.span,
+            maximumDown: (settings.nodeCount - 1) / 2, &generator)
+        self.powerCut =
+            generator.chance(0.5) ? generator.duration(in: .zero...settings.span) : nil
+        self.generator = generator
+    }
+
+    func tell() async {
+        do {
+            guard await self.allJoin() else {
+                return self.workload.violate("the cluster did not begin")
+            }
+            try await self.makeBucket()
+            var generator = self.generator
+            await self.workload.fill(SeededGenerator(seed: generator.next()))
+            try await self.workUnderFaults(&generator)
+            guard await self.allJoin() else {
+                return self.workload.violate("the cluster is not whole again: \(self.missing)")
+            }
+            try await self.readBack()
+        } catch {
+            self.workload.violate("the story was broken off: \(error)")
+        }
+    }
+
+    private func makeBucket() async throws {
+        let deadline = self.simulator.now + self.settings.recoveryLimit
+        while self.simulator.now < deadline {
+            if case .success = await self.workload.client.createBucket(
+                through: self.cluster.machines[0])
+            {
+                return
+            }
+            try await self.simulator.loop.sleep(for: .milliseconds(100))
+        }
+        self.workload.violate("the bucket could not be made")
+    }
+
+    private func workUnderFaults(_ generator: inout SeededGenerator) async throws {
+        let director = FaultDirector(self.simulator, self.cluster.machines) {
+            self.cluster.start($0)
+        }
+        director.prepare(self.rates)
+        let loop = self.simulator.loop
+        let end = self.simulator.now + self.settings.span
+        var tasks: [SpawnedTask] = []
+        for _ in 0..<self.settings.clientCount {
+            let seed = SeededGenerator(seed: generator.next())
+            tasks.append(loop.spawn { await self.workload.run(until: end, seed) })
+        }
+        if let powerCut = self.powerCut {
+            tasks.append(
+                loop.spawn {
+                    do {
+                        try await loop.sleep(for: powerCut)
+                        try await self.cutAllPower()
+                    } catch { return }
+                })
+        }
+        try await director.carryOut(self.plan)
+        for task in tasks { await task.finished() }
+        self.simulator.network.conditions = .local
+    }
+
+    /// Every machine loses power at one instant, and all come back.
+    func cutAllPower() async throws {
+        for machine in self.cluster.machines { machine.powerCut() }
+        try await self.simulator.loop.sleep(for: .milliseconds(500))
+        for machine in self.cluster.machines where !machine.isRunning {
+            self.cluster.restart(machine)
+        }
+    }
+
+    /// Whether every node takes part within the limit.
+    private func allJoin() async -> Bool {
+        let end = self.simulator.now + self.settings.recoveryLimit
+        while !self.missing.isEmpty {
+            guard self.simulator.now < end else { return false }
+            do { try await self.simulator.loop.sleep(for: .milliseconds(50)) } catch {
+                return false
+            }
+        }
+        return true
+    }
+
+    private var missing: [String] {
+        let running = self.cluster.running.map(\.index)
+        return self.cluster.machines.filter { !running.contains($0.index) }.map(\.name)
+    }
+
+    /// Reads every object through every node; what cannot be read now is lost.
+    private func readBack() async throws {
+        let attempts = 5
+        for key in self.workload.keys {
+            for machine in self.cluster.machines {
+                var failure: String?
+                for _ in 0..<attempts {
+                    failure = await self.workload.get(key, through: machine)
+                    if failure == nil { break }
+                    try await self.simulator.loop.sleep(for: .seconds(1))
+                }
+                if let failure {
+                    self.workload.violate("\(key) through \(machine.name): \(failure)")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+import Catalog
+import IORuntime
+import ObjectAccess
+import Primitives
+import SimulatedRuntime
+import Synchronization
+
+/// Clients that put, get and delete a few objects through random nodes, each one thing at a time,
+/// and write down what they were told.
+package final class Workload: Sendable {
+    private struct State {
+        var violations: [String] = []
+        /// What is known of a value's entity tag, for conditional puts.
+        var tags: [UInt64: EntityTag] = [:]
+        /// What was seen last of each object.
+        var seen: [ObjectKey: UInt64] = [:]
+        var tally = OperationTally()
+    }
+
+    let client: SimulatedClient
+    let keys: [ObjectKey]
+    let history = ObjectHistory()
+    private let cluster: SimulatedCluster
+    private let bodies = ObjectBodies()
+    private let state = Mutex(State())
+
+    /// The largest body a client stores.
+    static let mostBodyBytes = 700 << 10
+
+    init(_ client: SimulatedClient, keyCount: Int) {
+        self.client = client
+        self.cluster = client.cluster
+        self.keys = (0..<keyCount).compactMap { ObjectKey("object-\($0)") }
+    }
+
+    var violations: [String] { self.state.withLock { $0.violations } }
+    var tally: OperationTally { self.state.withLock { $0.tally } }
+
+    /// One client's life until `end`.
+    func run(until end: Instant, _ seed: SeededGenerator) async {
+        var generator = seed
+        let loop = self.cluster.simulator.loop
+        while loop.now < end {
+            let pause = generator.duration(in: .zero...(.milliseconds(400)))
+            do { try await loop.sleep(for: pause) } catch { return }
+            guard let machine = generator.pick(self.cluster.running),
+                let key = generator.pick(self.keys)
+            else { continue }
+            switch generator.below(100) {
+            case ..<40: _ = await self.get(key, through: machine)
+            case ..<72: await self.put(key, .none, through: machine, &generator)
+            case ..<80: await self.put(key, .absent, through: machine, &generator)
+            case ..<92:
+                let seen = self.state.withLock { $0.seen[key] }
+                guard let seen else { continue }
+                await self.put(key, .matches(seen), through: machine, &generator)
+            default: await self.delete(key, through: machine)
+            }
+        }
+    }
+
+    /// Stores the first body of every object, so that there is something to lose.
+    func fill(_ seed: SeededGenerator) async {
+        var generator = seed
+        for key in self.keys {
+            guard let machine = generator.pick(self.cluster.running) else { continue }
+            await self.put(key, .none, through: machine, &generator)
+        }
+    }
+
+    private func put(
+        _ key: ObjectKey, _ condition: ObjectOperation.Condition,
+        through machine: SimulatedNode, _ generator: inout SeededGenerator
+    ) async {
+        guard let precondition = self.precondition(condition) else { return }
+        let (value, body) = self.bodies.make(sizeBytes: Self.size(&generator))
+        let action = ObjectOperation.Action.put(value, condition)
+        let call = self.history.mark()
+        switch await self.client.put(key, body, precondition, through: machine) {
+        case .success(let stored):
+            self.state.withLock { state in
+                state.tags[value] = stored.entityTag
+                state.seen[key] = value
+            }
+            self.note(key, action, .done, call: call)
+        case .failure(.preconditionFailed), .failure(.noSuchKey):
+            self.note(key, action, .refused, call: call)
+        case .failure(let fault): self.note(key, action, failed: fault, call: call)
+        case nil: self.note(key, action, .unknown, call: call)
+        }
+    }
+
+    private func delete(_ key: ObjectKey, through machine: SimulatedNode) async {
+        let call = self.history.mark()
+        switch await self.client.delete(key, through: machine) {
+        case .success: self.note(key, .delete, .done, call: call)
+        case .failure(let fault): self.note(key, .delete, failed: fault, call: call)
+        case nil: self.note(key, .delete, .unknown, call: call)
+        }
+    }
+
+    /// Reads an object and says whether there was an answer; of a fault, the words.
+    func get(_ key: ObjectKey, through machine: SimulatedNode) async -> String? {
+        let call = self.history.mark()
+        switch await self.client.get(key, through: machine) {
+        case .success(let (head, body)):
+            guard let value = self.bodies.value(of: body), head.size == UInt64(body.count) else {
+                self.violate("\(key): \(body.count) bytes were read that nobody stored")
+                return nil
+            }
+            self.state.withLock { state in
+                state.tags[value] = head.entityTag
+                state.seen[key] = value
+            }
+            self.note(key, .get, .read(value), call: call)
+            return nil
+        case .failure(.noSuchKey):
+            self.note(key, .get, .read(nil), call: call)
+            return nil
+        case .failure(let fault):
+            self.note(key, .get, failed: fault, call: call)
+            return "\(fault)"
+        case nil:
+            return "no answer"
+        }
+    }
+
+    private func precondition(_ condition: ObjectOperation.Condition) -> ObjectPrecondition? {
+        switch condition {
+        case .none: ObjectPrecondition.none
+        case .absent: .absent
+        case .matches(let value): self.state.withLock { $0.tags[value] }.map { .matches($0) }
+        }
+    }
+
+    /// Half of the bodies rest in metadata; of the others some have several chunks.
+    private static func size(_ generator: inout SeededGenerator) -> Int {
+        switch generator.below(10) {
+        case ..<5: generator.below(4 << 10)
+        case ..<8: generator.below(200 << 10)
+        default: generator.below(Self.mostBodyBytes)
+        }
+    }
+
+    // MARK: Noting
+
+    private func note(
+        _ key: ObjectKey, _ action: ObjectOperation.Action, _ outcome: ObjectOperation.Outcome,
+        call: Int
+    ) {
+        self.history.note(key, action, outcome, call: call)
+        self.state.withLock { $0.tally.add(action, outcome) }
+    }
+
+    private func note(
+        _ key: ObjectKey, _ action: ObjectOperation.Action, failed fault: AccessFault, call: Int
+    ) {
+        switch fault {
+        case .outcomeUnknown: self.note(key, action, .unknown, call: call)
+        // Certainly not done, so that the history knows nothing of it.
+        case .unavailable: self.state.withLock { $0.tally.unavailable += 1 }
+        // Copies may be out of reach while faults last; the reads behind them must succeed.
+        case .unreadable: self.state.withLock { $0.tally.unreadable += 1 }
+        case .noSuchBucket, .noSuchKey, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
+            .bodyMismatch, .bodyIncomplete, .bodyTooLarge, .source, .broken:
+            self.violate("\(key): \(action) failed with \(fault)")
+        }
+    }
+
+    func violate(_ violation: String) {
+        self.cluster.simulator.note("violation", violation)
+        self.state.withLock { $0.violations.append(violation) }
+    }
+}
+
+/// How many operations ended how.
+package struct OperationTally: Sendable, Equatable {
+    package internal(set) var puts = 0
+    package internal(set) var gets = 0
+    package internal(set) var deletes = 0
+    package internal(set) var refused = 0
+    package internal(set) var unknown = 0
+    package internal(set) var unavailable = 0
+    package internal(set) var unreadable = 0
+
+    package var total: Int {
+        self.puts + self.gets + self.deletes + self.refused + self.unknown + self.unavailable
+            + self.unreadable
+    }
+
+    mutating func add(_ action: ObjectOperation.Action, _ outcome: ObjectOperation.Outcome) {
+        switch outcome {
+        case .refused: self.refused += 1
+        case .unknown: self.unknown += 1
+        case .done, .read:
+            switch action {
+            case .put: self.puts += 1
+            case .get: self.gets += 1
+            case .delete: self.deletes += 1
+            }
+        }
+    }
+}
