@@ -109,7 +109,6 @@ package struct S3Refusal: Error, Equatable, Sendable {
     package init(_ fault: ClusterFault) {
         switch fault {
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
-        case .overloaded: self.init(.serviceUnavailable, cause: "too many commands are under way")
         case .outcomeUnknown(let reason), .malformed(let reason):
             self.init(.internalError, cause: reason)
         }
