@@ -49,6 +49,9 @@ package enum ProgramEnvironment {
         return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
+    /// Processors that the machine has running; at least one.
+    package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
     /// Memory of the process that is in RAM now; nil where /proc is not mounted.
     package static var residentBytes: UInt64? {
         let number = holdfast_open("/proc/self/statm", O_RDONLY, 0)
