@@ -18,7 +18,7 @@ enum Holdfast {
             guard error != .helpWanted else { Self.leave(help: command.help) }
             Self.leave(usage: "\(name): \(error)", seeAlso: "holdfast \(name) --help")
         }
-        RealEnvironment.run(loopCount: command.loopCount) { environment in
+        RealEnvironment.run(loopCount: command.loopCount(options)) { environment in
             do throws(CommandFault) {
                 return try await command.run(options, environment)
             } catch {

@@ -11,11 +11,13 @@ struct Subcommand: Sendable {
     let help: String
     let parser: OptionParser
     /// Loops, and with them threads, that the command has work for.
-    var loopCount = 1
+    var loopCount: @Sendable (ParsedOptions) -> Int = { _ in 1 }
     /// Returns the exit status.
     let run: @Sendable (ParsedOptions, RealEnvironment) async throws(CommandFault) -> Int32
 
-    static let all: [Subcommand] = [.put, .get, .list, .remove, .link, .status]
+    static let all: [Subcommand] = [
+        .put, .get, .list, .remove, .link, .status, .initialize, .node,
+    ]
 }
 
 /// Why a command has failed.
