@@ -80,7 +80,7 @@ extension LinkDoor {
         let owner: OwnerID
         do throws(AccessFault) {
             owner = try await self.access.owner(of: wish.bucket, deadline: exchange.deadline)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         guard owner == requester.owner else { throw S3Refusal(.accessDenied) }
 
         let now = self.environment.wallClock
@@ -104,7 +104,7 @@ extension LinkDoor {
         let answer: SignLinkAnswer
         do throws(ClusterFault) {
             answer = try await self.cluster.signLink(policy, deadline: deadline)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         switch answer {
         case .signed(let query): return query
         case .noKey: throw S3Refusal(.serviceUnavailable, cause: "no link key is known yet")

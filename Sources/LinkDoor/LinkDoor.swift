@@ -58,7 +58,7 @@ package struct LinkDoor: Sendable {
         // Epochs and the denylist are not kept yet: links end by their expiry, or with their key.
         let verdict = link.verdict(
             on: request, epochs: LinkEpochs(bucket: Epoch(0), maker: Epoch(0)), isRevoked: false)
-        if case .refused(let refusal) = verdict { throw S3Refusal(refusal) }
+        if case .refused(let refusal) = verdict { throw S3Refusal(of: refusal) }
         let (bucket, key) = try Self.target(rawPath)
         switch exchange.head.method {
         case .get, .head:
@@ -77,15 +77,15 @@ package struct LinkDoor: Sendable {
         let read: Link?
         do throws(LinkRefusal) {
             read = try Link.read(rawQuery: Array(exchange.head.query ?? []))
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         guard let link = read else { throw S3Refusal(.accessDenied) }
         let keys = try await self.keys.current(exchange)
         guard let key = keys[link.policy.keyID] else {
-            throw S3Refusal(LinkRefusal.unknownKey(link.policy.keyID))
+            throw S3Refusal(of: LinkRefusal.unknownKey(link.policy.keyID))
         }
         if self.proven.contains(link, by: key) { return link }
         guard link.isAuthentic({ key.isValid(signature: $0, of: $1) }) else {
-            throw S3Refusal(LinkRefusal.badSignature)
+            throw S3Refusal(of: LinkRefusal.badSignature)
         }
         self.proven.insert(link, by: key)
         return link
@@ -135,7 +135,7 @@ package struct LinkDoor: Sendable {
         do throws(AccessFault) {
             stored = try await self.access.put(
                 key, in: bucket, body, options, on: exchange.loop, deadline: exchange.deadline)
-        } catch { throw body.refusal ?? S3Refusal(error) }
+        } catch { throw body.refusal ?? S3Refusal(of: error) }
         var fields = exchange.makeFields()
         if let tag = HTTPSyntax.EntityTag(stored.entityTag.text) { fields.add(etag: tag) }
         fields.addChecked("x-holdfast-sha256", Hex.encode(stored.sha256))
@@ -149,14 +149,14 @@ package struct LinkDoor: Sendable {
         do throws(AccessFault) {
             try await self.access.delete(
                 key, in: bucket, precondition: precondition, deadline: exchange.deadline)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         await exchange.respond(.noContent, exchange.makeFields())
     }
 }
 
 extension S3Refusal {
     /// 403 for every refused link; the message says why, for whoever was sent it.
-    package init(_ refusal: LinkRefusal) {
+    package init(of refusal: LinkRefusal) {
         let reason =
             switch refusal {
             case .malformed: "This is no link"

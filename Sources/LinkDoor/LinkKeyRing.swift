@@ -66,7 +66,7 @@ final class LinkKeyRing: Sendable {
         }
         do throws(ClusterFault) {
             return try await self.fetch(deadline: exchange.deadline)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
     }
 
     private func refresh(deadline: Instant) async {

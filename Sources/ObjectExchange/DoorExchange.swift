@@ -105,7 +105,7 @@ package final class DoorExchange {
         let length = reader.remainingBytes
         var slice: ArraySlice<UInt8>?
         do throws(AccessFault) { slice = try await reader.next() } catch {
-            throw S3Refusal(error)
+            throw S3Refusal(of: error)
         }
         self.status = status
         do throws(HTTPExchangeFault) {

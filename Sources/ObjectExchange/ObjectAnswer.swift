@@ -24,7 +24,7 @@ package struct ObjectAnswer {
             let head: ObjectHead
             do throws(AccessFault) {
                 head = try await access.head(key, in: bucket, deadline: exchange.deadline)
-            } catch { throw S3Refusal(error) }
+            } catch { throw S3Refusal(of: error) }
             if let (status, fields, range) = try await self.begin(head, exchange) {
                 exchange.respondToHead(status, fields, length: UInt64(range.count))
             }
@@ -34,7 +34,7 @@ package struct ObjectAnswer {
         do throws(AccessFault) {
             reader = try await access.read(
                 key, in: bucket, on: exchange.loop, deadline: exchange.deadline)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         if let (status, fields, range) = try await self.begin(reader.head, exchange) {
             reader.restrict(to: range)
             try await exchange.stream(status, fields, reader)

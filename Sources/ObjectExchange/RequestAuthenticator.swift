@@ -65,7 +65,7 @@ package final class RequestAuthenticator: Sendable {
         let read: SigV4Claim?
         do throws(SigV4Refusal) {
             read = try SigV4Claim.read(request, rules: self.rules)
-        } catch { throw S3Refusal(error) }
+        } catch { throw S3Refusal(of: error) }
         guard let claim = read else { throw S3Refusal(.accessDenied) }
         let (owner, key) = try await self.key(for: claim, exchange)
         let verdict = claim.verdict(
@@ -74,7 +74,7 @@ package final class RequestAuthenticator: Sendable {
         switch verdict {
         case .accepted(let acceptance):
             return Requester(owner: owner, acceptance: acceptance, key: key)
-        case .refused(let refusal): throw S3Refusal(refusal)
+        case .refused(let refusal): throw S3Refusal(of: refusal)
         }
     }
 
@@ -101,8 +101,8 @@ package final class RequestAuthenticator: Sendable {
         let found: (OwnerID, SigV4SigningKey)?
         do throws(ClusterFault) {
             found = try await self.fetch(name, deadline: exchange.deadline)
-        } catch { throw S3Refusal(error) }
-        guard let found else { throw S3Refusal(.unknownAccessKey(claim.accessKey)) }
+        } catch { throw S3Refusal(of: error) }
+        guard let found else { throw S3Refusal(of: SigV4Refusal.unknownAccessKey(claim.accessKey)) }
         return found
     }
 

@@ -33,7 +33,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         self.cause = cause
     }
 
-    package init(_ refusal: SigV4Refusal) {
+    package init(of refusal: SigV4Refusal) {
         self.status = Status(UInt16(refusal.status))
         self.code = refusal.code
         self.message = refusal.message
@@ -71,7 +71,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         }
     }
 
-    package init(_ fault: AccessFault) {
+    package init(of fault: AccessFault) {
         switch fault {
         case .noSuchBucket(let name):
             self.init(.noSuchBucket)
@@ -87,7 +87,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         case .bodyTooLarge(let limitBytes):
             self.init(.entityTooLarge)
             self.details = [Detail("MaxSizeAllowed", "\(limitBytes)")]
-        case .source(let fault): self.init(fault)
+        case .source(let fault): self.init(of: fault)
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
         case .unreadable(let reason): self.init(.serviceUnavailable, cause: reason)
         // Never 412 or 409: the write may have been done, and only "unknown" is true.
@@ -96,7 +96,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         }
     }
 
-    package init(_ fault: BodyFault) {
+    package init(of fault: BodyFault) {
         switch fault {
         case .truncated: self.init(.incompleteBody)
         case .malformed(let reason): self.init(.invalidRequest, cause: reason)
@@ -106,7 +106,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         }
     }
 
-    package init(_ fault: ClusterFault) {
+    package init(of fault: ClusterFault) {
         switch fault {
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
         case .outcomeUnknown(let reason), .malformed(let reason):

@@ -107,7 +107,7 @@ package struct PutRequest: Sendable {
     /// Which of the two statements of a SHA-256 was broken decides what S3 calls it.
     func refusal(of fault: AccessFault) -> S3Refusal {
         if fault == .bodyMismatch(.sha256), !self.isSignedHash { return S3Refusal(.badDigest) }
-        return S3Refusal(fault)
+        return S3Refusal(of: fault)
     }
 
     /// Holds a body that was collected whole against what was stated of it.
@@ -166,10 +166,17 @@ package struct BodyForm: Equatable, Sendable {
         package let algorithm: ChecksumAlgorithm
         /// Nil: it comes in the trailer.
         package let expected: [UInt8]?
+
+        package init(algorithm: ChecksumAlgorithm, expected: [UInt8]?) {
+            self.algorithm = algorithm
+            self.expected = expected
+        }
     }
 
     package var encoding = Encoding.plain
     package var checksum: Checksum?
     /// Stored with the object; `StatedBody` has them verified.
     package var verifiedElsewhere: [ObjectChecksum] = []
+
+    package init() {}
 }

@@ -7,8 +7,8 @@ import Signing
 
 /// The bytes of an object as they come out of a request's body: unwrapped from `aws-chunked`, each
 /// chunk held against its signature, the whole against its checksum.
-final class RequestBody: BodySource {
-    private let source: ExchangeBody
+package final class RequestBody: BodySource {
+    private let source: any BodySource
     private let form: BodyForm
     private var decoder: AWSChunkedDecoder?
     private var chain: SigV4ChunkChain?
@@ -18,27 +18,25 @@ final class RequestBody: BodySource {
     private var input: [UInt8] = []
     private var position = 0
     private var isEnded = false
-    private(set) var verifiedChecksums: [ObjectChecksum]
-    private var ownRefusal: S3Refusal?
+    package private(set) var verifiedChecksums: [ObjectChecksum]
+    /// Why the body was refused, where that says more than a `BodyFault`.
+    package private(set) var refusal: S3Refusal?
 
-    init(_ asked: S3Door.Asked, _ form: BodyForm) throws(S3Refusal) {
-        self.source = ExchangeBody(asked.exchange)
+    /// - Parameters:
+    ///   - source: the body behind the HTTP framing.
+    ///   - chain: what signed chunks are held against; it begins with the request's signature.
+    package init(_ source: any BodySource, _ form: BodyForm, chain: SigV4ChunkChain) {
+        self.source = source
         self.form = form
         self.verifiedChecksums = form.verifiedElsewhere
         self.checksum = form.checksum.map { BodyChecksum($0.algorithm) }
         if case .chunks(let isSigned) = form.encoding {
             self.decoder = AWSChunkedDecoder()
-            if isSigned {
-                self.chain = SigV4ChunkChain(
-                    asked.requester.acceptance, key: asked.requester.key)
-            }
+            self.chain = isSigned ? chain : nil
         }
     }
 
-    /// Why the body was refused, where that says more than a `BodyFault`.
-    var refusal: S3Refusal? { self.ownRefusal ?? self.source.refusal }
-
-    func next(upTo limit: Int) async throws(BodyFault) -> [UInt8] {
+    package func next(upTo limit: Int) async throws(BodyFault) -> [UInt8] {
         if self.isEnded { return [] }
         guard self.decoder != nil else {
             let bytes = try await self.source.next(upTo: limit)
@@ -147,7 +145,7 @@ final class RequestBody: BodySource {
     }
 
     private func refused(_ refusal: S3Refusal) -> BodyFault {
-        self.ownRefusal = refusal
+        self.refusal = refusal
         return .malformed(refusal.code)
     }
 }

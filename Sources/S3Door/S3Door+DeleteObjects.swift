@@ -59,7 +59,7 @@ extension S3Door {
                 key, in: bucket, precondition: item.precondition, deadline: deadline)
             return nil
         } catch {
-            return S3Refusal(error)
+            return S3Refusal(of: error)
         }
     }
 }

@@ -57,7 +57,7 @@ extension S3Door {
         _ key: ObjectKey, in bucket: BucketName, _ asked: Asked
     ) async throws(S3Refusal) {
         let put = try PutRequest(asked.exchange.head, payload: asked.requester.acceptance.payload)
-        let body = try RequestBody(asked, put.form)
+        let body = asked.body(put.form)
         let stored: StoredObject
         do throws(AccessFault) {
             stored = try await self.access.put(
@@ -91,7 +91,7 @@ extension S3Door {
         let put = try PutRequest(
             asked.exchange.head, payload: asked.requester.acceptance.payload,
             mayLackLength: true)
-        let body = try RequestBody(asked, put.form)
+        let body = asked.body(put.form)
         var collected: [UInt8] = []
         var isOver = false
         do throws(BodyFault) {
@@ -101,7 +101,7 @@ extension S3Door {
                 collected += bytes
                 isOver = collected.count > limitBytes
             }
-        } catch { throw body.refusal ?? S3Refusal(error) }
+        } catch { throw body.refusal ?? S3Refusal(of: error) }
         if isOver { throw S3Refusal(.maxMessageLengthExceeded) }
         try put.check(collected)
         return collected

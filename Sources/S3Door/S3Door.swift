@@ -3,6 +3,7 @@ import HTTPSyntax
 import ObjectAccess
 import ObjectExchange
 import Primitives
+import Signing
 
 /// Answers S3's protocol (Amazon S3 API Reference), path style, over buckets that belong to whoever
 /// made them.
@@ -50,6 +51,12 @@ package struct S3Door: Sendable {
 
         var fields: Fields { self.exchange.head.fields }
         var deadline: Instant { self.exchange.deadline }
+
+        func body(_ form: BodyForm) -> RequestBody {
+            RequestBody(
+                ExchangeBody(self.exchange), form,
+                chain: SigV4ChunkChain(self.requester.acceptance, key: self.requester.key))
+        }
     }
 
     /// A bucket and all in it belong to its owner alone.
@@ -85,5 +92,5 @@ package struct S3Door: Sendable {
 func refusing<Value>(
     _ work: () async throws(AccessFault) -> Value
 ) async throws(S3Refusal) -> Value {
-    do throws(AccessFault) { return try await work() } catch { throw S3Refusal(error) }
+    do throws(AccessFault) { return try await work() } catch { throw S3Refusal(of: error) }
 }
