@@ -42,7 +42,8 @@ package struct ChunkRead: Sendable {
 
     /// Copies not yet asked, the next one last.
     private var reserve: [NodeID]
-    private var waiting: [NodeID] = []
+    /// Copies asked that have not answered.
+    package private(set) var waiting: [NodeID] = []
     private var faults: [NodeID: ChunkFault] = [:]
     package private(set) var outcome: Outcome = .undecided
     /// Copies found bad on the way, in the order found: to be filed for repair.

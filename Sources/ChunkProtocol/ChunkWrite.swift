@@ -26,7 +26,7 @@ package struct ChunkWrite: Sendable {
     /// Nodes not yet asked, the next one last.
     private var reserve: [NodeID]
     /// Nodes asked that have not answered.
-    private var waiting: [NodeID] = []
+    package private(set) var waiting: [NodeID] = []
     /// Nodes whose lateness has already sent for a replacement.
     private var late: [NodeID] = []
     private var holders: [NodeID] = []

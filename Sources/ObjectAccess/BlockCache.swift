@@ -5,14 +5,19 @@ import Telemetry
 
 /// Plain blocks of immutable chunks in memory. They never become wrong, so nothing expires; one
 /// fetch serves all who wait for the same block.
-final class BlockCache: Sendable {
+package final class BlockCache: Sendable {
     /// Plain bytes of a block: 16 frames.
-    static let blockBytes = 1 << 20
+    package static let blockBytes = 1 << 20
 
-    struct Key: Hashable, Sendable {
-        let chunk: ChunkName
+    package struct Key: Hashable, Sendable {
+        package let chunk: ChunkName
         /// Counts blocks from the chunk's start.
-        let block: Int
+        package let block: Int
+
+        package init(chunk: ChunkName, block: Int) {
+            self.chunk = chunk
+            self.block = block
+        }
     }
 
     private typealias Waiter = UnsafeContinuation<[UInt8]?, Never>
@@ -29,16 +34,24 @@ final class BlockCache: Sendable {
         case wait
     }
 
+    /// How many blocks a reader may bring ahead of itself: none where the cache is so small that
+    /// they would push each other out.
+    let blocksAhead: Int
+    private static let mostBlocksAhead = 2
+    private static let leastBlocksToReadAhead = 8
+
     private let state: Mutex<State>
     private let counters: ObjectAccessCounters
 
-    init(capacityBytes: Int, counters: ObjectAccessCounters) {
+    package init(capacityBytes: Int, counters: ObjectAccessCounters) {
         self.state = Mutex(State(blocks: SieveCache(capacityBytes: capacityBytes)))
         self.counters = counters
+        let isLarge = capacityBytes >= Self.leastBlocksToReadAhead * Self.blockBytes
+        self.blocksAhead = isLarge ? Self.mostBlocksAhead : 0
     }
 
     /// The block, from the cache, from a fetch that is under way, or from `fetch`.
-    func block(
+    package func block(
         _ key: Key, fetch: () async throws(AccessFault) -> [UInt8]
     ) async throws(AccessFault) -> [UInt8] {
         while true {
@@ -61,6 +74,26 @@ final class BlockCache: Sendable {
                     throw error
                 }
             }
+        }
+    }
+
+    /// Fetches a block that will be asked for soon, unless it is there or on its way already. Who
+    /// asks for it meanwhile waits for this fetch; when it fails, they try themselves.
+    package func fetchAhead(
+        _ key: Key, fetch: () async throws(AccessFault) -> [UInt8]
+    ) async {
+        let isWanted = self.state.withLock { state in
+            guard !state.blocks.contains(key), state.fetching[key] == nil else { return false }
+            state.fetching[key] = []
+            return true
+        }
+        guard isWanted else { return }
+        self.counters.blockMisses.add()
+        do throws(AccessFault) {
+            let block = try await fetch()
+            self.finish(key, block)
+        } catch {
+            self.finish(key, nil)
         }
     }
 

@@ -2,7 +2,7 @@ import Primitives
 import Synchronization
 
 /// A bound on bytes that are in flight together. Whoever takes bytes gives them back.
-final class ByteBudget: Sendable {
+package final class ByteBudget: Sendable {
     private struct State {
         var free: Int
         /// In the order they came, so that nobody starves.
@@ -12,14 +12,14 @@ final class ByteBudget: Sendable {
     let totalBytes: Int
     private let state: Mutex<State>
 
-    init(totalBytes: Int) {
+    package init(totalBytes: Int) {
         invariant(totalBytes > 0, "a budget has some bytes")
         self.totalBytes = totalBytes
         self.state = Mutex(State(free: totalBytes))
     }
 
     /// Takes bytes if they are free and nobody waits.
-    func takeNow(_ bytes: Int) -> Bool {
+    package func takeNow(_ bytes: Int) -> Bool {
         self.state.withLock { state in
             guard state.waiting.isEmpty, state.free >= bytes else { return false }
             state.free -= bytes
@@ -28,7 +28,7 @@ final class ByteBudget: Sendable {
     }
 
     /// Takes bytes, waiting until they are free. Never more than the whole budget at once.
-    func take(_ bytes: Int) async {
+    package func take(_ bytes: Int) async {
         invariant(bytes <= self.totalBytes, "nobody takes more than there is")
         if self.takeNow(bytes) { return }
         await withUnsafeContinuation { continuation in
@@ -44,7 +44,7 @@ final class ByteBudget: Sendable {
         }
     }
 
-    func giveBack(_ bytes: Int) {
+    package func giveBack(_ bytes: Int) {
         let woken = self.state.withLock { state in
             state.free += bytes
             var woken: [UnsafeContinuation<Void, Never>] = []

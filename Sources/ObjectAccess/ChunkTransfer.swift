@@ -72,6 +72,8 @@ final class ChunkTransfer: Sendable {
                     self.counters.handoffWrites.add(UInt64(replacements.count))
                     send(to: replacements)
                 case .late(let node):
+                    guard write.waiting.contains(node) else { continue }
+                    self.wasLate(node)
                     let replacements = write.isLate(node)
                     self.counters.handoffWrites.add(UInt64(replacements.count))
                     send(to: replacements)
@@ -123,7 +125,7 @@ final class ChunkTransfer: Sendable {
     private enum ReadOutcome: Sendable {
         case answered(NodeID, [UInt8])
         case failed(NodeID, ChunkFault)
-        case late
+        case late(NodeID)
     }
 
     /// Reads a run of a chunk's frames from any copy, opened: every byte is proven by its tag.
@@ -147,7 +149,7 @@ final class ChunkTransfer: Sendable {
                 let patience = self.patience(with: node)
                 group.addTask {
                     do { try await loop.sleep(for: patience) } catch {}
-                    return .late
+                    return .late(node)
                 }
             }
             ask(read.start())
@@ -159,10 +161,12 @@ final class ChunkTransfer: Sendable {
                 case .failed(let node, let fault):
                     self.counters.copiesFailed.add()
                     ask(read.failed(node, fault))
-                case .late:
-                    if let node = read.isLate() {
+                case .late(let node):
+                    guard read.waiting.contains(node) else { continue }
+                    self.wasLate(node)
+                    if let other = read.isLate() {
                         self.counters.hedgedReads.add()
-                        ask(node)
+                        ask(other)
                     }
                 }
             }
@@ -205,7 +209,7 @@ final class ChunkTransfer: Sendable {
         } catch {
             return .failed(node, .unreachable(name, node))
         }
-        let sealed = response.body.count == 1 ? response.body[0] : Array(response.body.joined())
+        let sealed = response.joinedBody
         do throws(ChunkFault) {
             let plain = try SealedChunk.open(
                 sealed, frames: frames, of: layout, name: name, bucketKey: bucketKey)
@@ -224,8 +228,9 @@ final class ChunkTransfer: Sendable {
             layout.map { $0.homes(of: chunk.name.partition(partitionBits: $0.partitionBits)) }
             ?? []
         let candidates = homes + chunk.exceptions.filter { !homes.contains($0) }
+        let now = self.environment.now
         let expected = self.latencies.withLock { latencies in
-            latencies.mapValues(\.expectedMicroseconds)
+            latencies.compactMapValues { $0.expectedMicroseconds(at: now) }
         }
         let ranked = ChunkRead.ranked(
             candidates, local: self.cluster.node, expectedMicroseconds: expected)
@@ -239,38 +244,25 @@ final class ChunkTransfer: Sendable {
         self.latencies.withLock { $0[node, default: StoreLatency()].observe(microseconds) }
     }
 
+    private func wasLate(_ node: NodeID) {
+        let now = self.environment.now
+        self.latencies.withLock { $0[node, default: StoreLatency()].wasLate(at: now) }
+    }
+
     /// How long to wait for a node before somebody else is asked as well.
     private func patience(with node: NodeID) -> Duration {
-        let patience = self.latencies.withLock { $0[node]?.patienceMicroseconds }
-        return .microseconds(patience ?? StoreLatency.initialPatienceMicroseconds)
+        let now = self.environment.now
+        return self.latencies.withLock { $0[node, default: StoreLatency()].patience(at: now) }
     }
 }
 
-/// A running estimate of one store's latency: mean and deviation as in TCP's retransmission timer
-/// (RFC 6298 §2), so that patience follows what is usual.
-struct StoreLatency: Sendable {
-    static let initialPatienceMicroseconds = 1_000_000
-    private static let leastPatienceMicroseconds = 100_000
-    private static let mostPatienceMicroseconds = 3_000_000
-
-    private(set) var expectedMicroseconds = 0
-    private var deviation = 0
-
-    mutating func observe(_ microseconds: Int) {
-        if self.expectedMicroseconds == 0 {
-            self.expectedMicroseconds = max(1, microseconds)
-            self.deviation = microseconds / 2
-            return
-        }
-        let error = microseconds - self.expectedMicroseconds
-        self.expectedMicroseconds = max(1, self.expectedMicroseconds + error / 8)
-        self.deviation += (abs(error) - self.deviation) / 4
-    }
-
-    /// About twice the 99th percentile.
-    var patienceMicroseconds: Int {
-        let patience = 2 * (self.expectedMicroseconds + 4 * self.deviation)
-        return min(
-            max(patience, Self.leastPatienceMicroseconds), Self.mostPatienceMicroseconds)
+extension PeerResponse {
+    /// The body in one piece; copied only where it came in several.
+    fileprivate var joinedBody: [UInt8] {
+        if self.body.count == 1 { return self.body[0] }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(self.body.reduce(0) { $0 + $1.count })
+        for piece in self.body { bytes.append(contentsOf: piece) }
+        return bytes
     }
 }

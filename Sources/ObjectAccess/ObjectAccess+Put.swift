@@ -40,8 +40,9 @@ extension ObjectAccess {
         }
         let open = try await self.open(bucket, deadline: deadline)
         var upload = Upload(
-            access: self, bucket: open, digests: BodyDigests(for: options.stated), loop: loop)
-        let (content, digests) = try await upload.run(source, options.stated)
+            access: self, bucket: open, stated: options.stated,
+            digests: BodyDigests(for: options.stated), loop: loop)
+        let (content, digests) = try await upload.run(source)
         let checksums = digests.checksums + source.verifiedChecksums
         let put = PutObject(
             bucket: bucket, key: key, size: digests.sizeBytes, entityTag: digests.entityTag,
@@ -74,8 +75,11 @@ extension ObjectAccess {
 private struct Upload {
     let access: ObjectAccess
     let bucket: ObjectAccess.OpenBucket
+    let stated: StatedBody
     var digests: BodyDigests
     let loop: any EventLoop
+    /// Bytes of the body that the source has given.
+    var receivedBytes: UInt64 = 0
 
     /// A chunk that was read, in order of the body.
     private struct Piece {
@@ -90,16 +94,16 @@ private struct Upload {
     private static let readBytes = 256 << 10
 
     mutating func run(
-        _ source: any BodySource, _ stated: StatedBody
+        _ source: any BodySource
     ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
         let first = try await self.readPiece(source)
         if first.isLast, first.bytes.count <= self.access.settings.inlineBytes {
             defer { self.access.budget.giveBack(first.budgetBytes) }
             self.digests.update(first.bytes)
-            let finished = try self.digests.finish(stated)
+            let finished = try self.digests.finish(self.stated)
             return (try self.inline(first.bytes), finished)
         }
-        return try await self.runChunks(first, source, stated)
+        return try await self.runChunks(first, source)
     }
 
     private func inline(_ bytes: [UInt8]) throws(AccessFault) -> ObjectContent {
@@ -117,12 +121,13 @@ private struct Upload {
     private typealias Sent = Result<(position: Int, ChunkReference, LayoutVersion), AccessFault>
 
     private mutating func runChunks(
-        _ first: Piece, _ source: any BodySource, _ stated: StatedBody
+        _ first: Piece, _ source: any BodySource
     ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
         var references: [Int: ChunkReference] = [:]
         var placedBy: LayoutVersion?
         var failure: AccessFault?
-        var piece = first
+        // Read and not yet sealed: its share of the budget is still to be given back.
+        var waiting: Piece? = first
         var position = 0
         await withTaskGroup(of: Sent.self) { group in
             func take(_ sent: Sent) {
@@ -135,12 +140,13 @@ private struct Upload {
                 }
             }
             var inFlight = 0
-            while failure == nil {
+            while failure == nil, let piece = waiting {
                 if inFlight == self.access.settings.chunksInFlight, let sent = await group.next() {
                     inFlight -= 1
                     take(sent)
                     continue
                 }
+                waiting = nil
                 do throws(AccessFault) {
                     let sealed = try await self.seal(piece)
                     let (access, loop) = (self.access, self.loop)
@@ -152,19 +158,21 @@ private struct Upload {
                     inFlight += 1
                     position += 1
                     if piece.isLast { break }
-                    piece = try await self.readPiece(source)
+                    let next = try await self.readPiece(source)
                     // A body whose length is a multiple of the chunk's ends with nothing.
-                    if piece.bytes.isEmpty {
-                        self.access.budget.giveBack(piece.budgetBytes)
-                        break
+                    if next.bytes.isEmpty {
+                        self.access.budget.giveBack(next.budgetBytes)
+                    } else {
+                        waiting = next
                     }
                 } catch { failure = failure ?? error }
             }
+            if let waiting { self.access.budget.giveBack(waiting.budgetBytes) }
             if failure != nil { group.cancelAll() }
             while let sent = await group.next() { take(sent) }
         }
         if let failure { throw failure }
-        let finished = try self.digests.finish(stated)
+        let finished = try self.digests.finish(self.stated)
         let ordered = (0..<position).compactMap { references[$0] }
         invariant(ordered.count == position, "every chunk was sent or the upload failed")
         let content = ObjectContent.new(
@@ -212,6 +220,8 @@ private struct Upload {
                     piece.isLast = true
                     break
                 }
+                self.receivedBytes += UInt64(bytes.count)
+                try self.checkSize()
                 if piece.bytes.isEmpty { piece.bytes = bytes } else { piece.bytes += bytes }
             }
         } catch {
@@ -219,6 +229,15 @@ private struct Upload {
             throw error
         }
         return piece
+    }
+
+    /// Stops a body as soon as it is longer than it may be.
+    private func checkSize() throws(AccessFault) {
+        let limit = self.access.settings.largestBodyBytes
+        if self.receivedBytes > limit { throw .bodyTooLarge(limitBytes: limit) }
+        if let stated = self.stated.sizeBytes, self.receivedBytes > stated {
+            throw .bodyIncomplete
+        }
     }
 }
 

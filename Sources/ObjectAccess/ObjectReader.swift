@@ -7,6 +7,7 @@ import Primitives
 import Telemetry
 
 /// The bytes of a range of one version, in order, pulled piece by piece through the block cache.
+/// While one block is on its way to whoever asked, the next of the range are brought.
 package final class ObjectReader {
     package let head: ObjectHead
     private let access: ObjectAccess
@@ -19,6 +20,9 @@ package final class ObjectReader {
     /// The chunk that the next byte lies in, and where in the object it begins.
     private var chunk = 0
     private var chunkStart: UInt64 = 0
+    /// The latest blocks that are brought ahead, and the position up to which blocks were.
+    private var ahead: [SpawnedTask] = []
+    private var aheadEnd: UInt64 = 0
 
     init(
         head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucketKey: SymmetricKey,
@@ -42,6 +46,8 @@ package final class ObjectReader {
             self.chunks = chunks
         }
     }
+
+    deinit { for task in self.ahead { task.cancel() } }
 
     /// Restricts the reader to a part of the object; to be called before the first `next`.
     package func restrict(to range: Range<UInt64>) { self.rest = range.clamped(to: self.rest) }
@@ -74,17 +80,69 @@ package final class ObjectReader {
         let reference = self.chunks[self.chunk]
         let offset = Int(self.rest.lowerBound - self.chunkStart)
         let number = offset / BlockCache.blockBytes
-        let block = try await self.block(number, of: reference)
         let blockStart = number * BlockCache.blockBytes
+        self.readAhead(behind: self.chunkStart + UInt64(blockStart + BlockCache.blockBytes))
+        let block = try await self.blockUnlessCancelled(number, of: reference)
+        guard offset - blockStart < block.count else {
+            throw .broken("chunk \(reference.name) is shorter than its manifest says")
+        }
         let wanted = min(UInt64(block.count - (offset - blockStart)), UInt64(self.rest.count))
         let part = block[offset - blockStart..<offset - blockStart + Int(wanted)]
         self.take(part.count)
         return part
     }
 
+    /// Begins to bring the next blocks of the range, from the object's position `end` on.
+    private func readAhead(behind end: UInt64) {
+        var (chunk, chunkStart, position) = (self.chunk, self.chunkStart, end)
+        for _ in 0..<self.access.cache.blocksAhead {
+            while chunk < self.chunks.count {
+                let chunkEnd = chunkStart + UInt64(self.chunks[chunk].plainLength)
+                if position < chunkEnd { break }
+                position = chunkEnd
+                chunkStart = chunkEnd
+                chunk += 1
+            }
+            guard chunk < self.chunks.count, position < self.rest.upperBound else { return }
+            let number = Int(position - chunkStart) / BlockCache.blockBytes
+            if position >= self.aheadEnd { self.bring(number, of: self.chunks[chunk]) }
+            let blockEnd = chunkStart + UInt64((number + 1) * BlockCache.blockBytes)
+            position = min(blockEnd, chunkStart + UInt64(self.chunks[chunk].plainLength))
+            self.aheadEnd = max(self.aheadEnd, position)
+        }
+    }
+
+    private func bring(_ number: Int, of reference: ChunkReference) {
+        let (access, key, loop) = (self.access, self.bucketKey, self.loop)
+        if self.ahead.count == access.cache.blocksAhead { self.ahead.removeFirst() }
+        self.ahead.append(
+            loop.spawn {
+                await access.cache.fetchAhead(.init(chunk: reference.name, block: number)) {
+                    () async throws(AccessFault) -> [UInt8] in
+                    try await access.fetch(number, of: reference, bucketKey: key, on: loop)
+                }
+            })
+    }
+
     private func take(_ count: Int) {
         self.rest = self.rest.lowerBound + UInt64(count)..<self.rest.upperBound
         self.access.counters.bytesRead.add(UInt64(count))
+    }
+
+    /// A block; when the caller's task is cancelled, so is what is being brought ahead, which the
+    /// caller may be waiting for.
+    private func blockUnlessCancelled(
+        _ number: Int, of reference: ChunkReference
+    ) async throws(AccessFault) -> [UInt8] {
+        let ahead = self.ahead
+        let result: Result<[UInt8], AccessFault> = await withTaskCancellationHandler {
+            do throws(AccessFault) {
+                return .success(try await self.block(number, of: reference))
+            } catch { return .failure(error) }
+        } onCancel: {
+            for task in ahead { task.cancel() }
+        }
+        return try result.get()
     }
 
     private func block(
@@ -93,15 +151,25 @@ package final class ObjectReader {
         let (access, key, loop) = (self.access, self.bucketKey, self.loop)
         return try await access.cache.block(.init(chunk: reference.name, block: number)) {
             () async throws(AccessFault) -> [UInt8] in
-            guard let layout = SealedLayout(plainBytes: Int(reference.plainLength)) else {
-                throw .broken("chunk \(reference.name) has no bytes")
-            }
-            let start = number * BlockCache.blockBytes
-            let frames = layout.frames(covering: start..<start + BlockCache.blockBytes)
-            return try await access.transfer.read(
-                frames, of: reference, bucketKey: key, on: loop,
-                deadline: access.environment.now + access.cluster.settings.callTimeout)
+            try await access.fetch(number, of: reference, bucketKey: key, on: loop)
         }
+    }
+}
+
+extension ObjectAccess {
+    /// Reads one block of a chunk from the stores.
+    fileprivate func fetch(
+        _ number: Int, of reference: ChunkReference, bucketKey: SymmetricKey,
+        on loop: any EventLoop
+    ) async throws(AccessFault) -> [UInt8] {
+        guard let layout = SealedLayout(plainBytes: Int(reference.plainLength)) else {
+            throw .broken("chunk \(reference.name) has no bytes")
+        }
+        let start = number * BlockCache.blockBytes
+        let frames = layout.frames(covering: start..<start + BlockCache.blockBytes)
+        return try await self.transfer.read(
+            frames, of: reference, bucketKey: bucketKey, on: loop,
+            deadline: self.environment.now + self.cluster.settings.callTimeout)
     }
 }
 

@@ -3,16 +3,16 @@ import Cryptography
 import Primitives
 
 /// A chunk as stores hold it. Sealed once; every copy and every retry sends these same bytes.
-struct SealedChunk: Sendable {
-    let name: ChunkName
-    let plainBytes: Int
+package struct SealedChunk: Sendable {
+    package let name: ChunkName
+    package let plainBytes: Int
     /// The sealed frames, one behind the other.
-    let sealed: [UInt8]
+    package let sealed: [UInt8]
     /// CRC-32C of each sealed frame.
-    let frameChecksums: [UInt32]
+    package let frameChecksums: [UInt32]
 
     /// Seals 1...16 MiB of plain bytes.
-    init(_ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey) {
+    package init(_ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey) {
         guard let layout = SealedLayout(plainBytes: plain.count) else {
             brokenInvariant("a chunk has 1 byte to 16 MiB, not \(plain.count)")
         }
@@ -43,7 +43,7 @@ struct SealedChunk: Sendable {
     /// Opens a run of frames into plain bytes. Nothing leaves unless every tag holds.
     ///
     /// - Parameter sealed: just those frames, sealed.
-    static func open(
+    package static func open(
         _ sealed: [UInt8], frames: Range<Int>, of layout: SealedLayout, name: ChunkName,
         bucketKey: SymmetricKey
     ) throws(ChunkFault) -> [UInt8] {
