@@ -1,0 +1,149 @@
+import ChunkProtocol
+import Cryptography
+import ObjectAccess
+import Primitives
+import SimulatedRuntime
+import Synchronization
+import Testing
+
+struct ByteBudgetTests {
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `never more is taken than there is, and everybody is served`(seed: UInt64) {
+        let simulator = Simulator(seed: seed)
+        let budget = ByteBudget(totalBytes: 100)
+        let taken = Mutex((now: 0, most: 0, served: 0))
+        for number in 0..<40 {
+            let bytes = 1 + (number * 37 + Int(seed)) % 100
+            simulator.spawn("\(number)") {
+                do { try await simulator.loop.sleep(for: .milliseconds(number)) } catch {}
+                await budget.take(bytes)
+                taken.withLock {
+                    $0.now += bytes
+                    $0.most = max($0.most, $0.now)
+                    $0.served += 1
+                }
+                do { try await simulator.loop.sleep(for: .milliseconds(50)) } catch {}
+                taken.withLock { $0.now -= bytes }
+                budget.giveBack(bytes)
+            }
+        }
+        #expect(simulator.run().ending == .finished)
+        taken.withLock {
+            #expect($0.most <= 100 && $0.most > 50)
+            #expect($0.served == 40)
+        }
+        #expect(budget.takeNow(100), "all of it came back")
+        #expect(!budget.takeNow(1))
+    }
+}
+
+extension ByteBudgetTests {
+    @Test func `a small share does not overtake a large one that waits`() {
+        let simulator = Simulator(seed: 1)
+        let budget = ByteBudget(totalBytes: 100)
+        let served = Mutex<Set<Int>>([])
+        simulator.spawn("first") {
+            await budget.take(100)
+            for bytes in [60, 10] {
+                simulator.spawn("\(bytes)") {
+                    await budget.take(bytes)
+                    served.withLock { _ = $0.insert(bytes) }
+                }
+                do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
+            }
+            budget.giveBack(50)
+            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
+            #expect(served.withLock { $0 } == [])
+            #expect(!budget.takeNow(1), "who comes now waits behind the others")
+            budget.giveBack(20)
+            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
+            #expect(served.withLock { $0 } == [60, 10])
+            #expect(budget.takeNow(0))
+            #expect(!budget.takeNow(1))
+        }
+        #expect(simulator.run().ending == .finished)
+    }
+}
+
+struct SealedChunkTests {
+    private let name = ChunkName(incarnation: 3, counter: 4)
+
+    private func key(_ byte: UInt8 = 1) throws -> SymmetricKey {
+        try #require(SymmetricKey(bytes: [UInt8](repeating: byte, count: 32)))
+    }
+
+    @Test(arguments: [1, 65_535, 65_536, 65_537, 131_072, 200_000])
+    func `every run of frames opens to the bytes it was sealed from`(count: Int) throws {
+        let plain = someBytes(count)
+        let chunk = SealedChunk(plain, name: self.name, bucketKey: try self.key())
+        let layout = try #require(SealedLayout(plainBytes: count))
+        #expect(chunk.sealed.count == layout.sealedBytes)
+        for first in 0..<layout.frameCount {
+            for end in first + 1...layout.frameCount {
+                let opened = try SealedChunk.open(
+                    Array(chunk.sealed[layout.sealedRange(ofFrames: first..<end)]),
+                    frames: first..<end, of: layout, name: self.name, bucketKey: try self.key())
+                let range = first * 65_536..<min(end * 65_536, count)
+                let isSame = opened == Array(plain[range])
+                #expect(isSame)
+            }
+        }
+    }
+
+    @Test func `a changed, moved or cut frame, another name and another key are refused`() throws {
+        let chunk = SealedChunk(someBytes(200_000), name: self.name, bucketKey: try self.key())
+        let layout = try #require(SealedLayout(plainBytes: 200_000))
+        for frame in 0..<layout.frameCount {
+            let range = layout.sealedRange(ofFrame: frame)
+            for position in [range.lowerBound, range.upperBound - 1] {
+                var sealed = chunk.sealed
+                sealed[position] ^= 0x80
+                #expect(throws: ChunkFault.notAuthentic(self.name, frame: frame)) {
+                    _ = try SealedChunk.open(
+                        sealed, frames: 0..<layout.frameCount, of: layout, name: self.name,
+                        bucketKey: try self.key())
+                }
+            }
+        }
+        let first = Array(chunk.sealed[layout.sealedRange(ofFrame: 0)])
+        let other = ChunkName(incarnation: 3, counter: 5)
+        for (frames, name, key) in [
+            (1..<2, self.name, try self.key()), (0..<1, other, try self.key()),
+            (0..<1, self.name, try self.key(2)), (0..<2, self.name, try self.key()),
+        ] {
+            #expect(throws: ChunkFault.notAuthentic(name, frame: frames.lowerBound)) {
+                _ = try SealedChunk.open(
+                    first, frames: frames, of: layout, name: name, bucketKey: key)
+            }
+        }
+    }
+}
+
+struct StoreLatencyTests {
+    private let now = Instant(nanoseconds: 1_000_000_000)
+
+    @Test func `patience follows what is usual, within its bounds`() {
+        var latency = StoreLatency()
+        #expect(latency.patience(at: self.now) == StoreLatency.initialPatience)
+        #expect(latency.expectedMicroseconds(at: self.now) == nil)
+        for _ in 0..<50 { latency.observe(500) }
+        #expect(latency.patience(at: self.now) == StoreLatency.leastPatience)
+        #expect(latency.expectedMicroseconds(at: self.now) == 500)
+        for _ in 0..<100 { latency.observe(200_000) }
+        let patience = latency.patience(at: self.now)
+        #expect(patience > .milliseconds(350) && patience < .milliseconds(600))
+        for _ in 0..<100 { latency.observe(60_000_000) }
+        #expect(latency.patience(at: self.now) == StoreLatency.mostPatience)
+    }
+
+    @Test func `a late store is ranked last for a while, or until it answers in time`() {
+        var latency = StoreLatency()
+        for _ in 0..<10 { latency.observe(1000) }
+        latency.wasLate(at: self.now)
+        #expect(latency.patience(at: self.now) == .zero)
+        #expect(latency.expectedMicroseconds(at: self.now) == 3_000_000)
+        #expect(latency.patience(at: self.now + StoreLatency.suspicion) > .zero)
+        latency.observe(900)
+        #expect(latency.expectedMicroseconds(at: self.now) ?? 0 < 2000)
+    }
+}
