@@ -41,7 +41,7 @@ final class SegmentFiles: Sendable {
             try self.files.syncDirectory(self.directory)
         } catch {
             file.close()
-            // The first fault is the one to tell; a file that stays is empty, and the scan's to end.
+            // The first fault is the one to tell; a file that stays is empty, and does no harm.
             do throws(FileFault) { try self.files.remove(self.path(number)) } catch {}
             throw error
         }
