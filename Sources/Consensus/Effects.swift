@@ -62,6 +62,15 @@ package struct LogWrite: Sendable {
     /// To be given back by `RaftInput.persisted` when the messages have been sent.
     package let token: WriteToken
 
+    package init(
+        entries: [Entry], hardState: HardState?, messages: [Outgoing], token: WriteToken
+    ) {
+        self.entries = entries
+        self.hardState = hardState
+        self.messages = messages
+        self.token = token
+    }
+
     /// Nothing to write: the messages wait for the writes before.
     package var isEmpty: Bool { self.entries.isEmpty && self.hardState == nil }
 }
