@@ -194,6 +194,10 @@ let testTargets: [Target] = [
             "IORuntime",
         ] + cores),
     tests(
+        "ClusterClientTests",
+        ["ClusterClient", "PeerTransport", "SimulatedRuntime", "IORuntime"] + cores),
+    tests("NodeTests", ["Node", "MetaNode", "IORuntime", "SimulatedRuntime", "Cryptography"] + cores),
+    tests(
         "FileClientTests",
         [
             "FileClient", "HTTPTransport", "HTTPSyntax", "Signing", "IORuntime", "Cryptography",
