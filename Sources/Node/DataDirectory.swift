@@ -3,11 +3,20 @@ import Primitives
 
 /// The agreement between a node's identity and its data: each knows of the other, so that neither
 /// is ever used with a stranger, and data that has gone is not taken for data that never was.
-struct DataDirectory: Sendable {
+package struct DataDirectory: Sendable {
     let directory: String
     let identityDirectory: String
     let cluster: ClusterID
     let node: NodeID
+
+    package init(
+        directory: String, identityDirectory: String, cluster: ClusterID, node: NodeID
+    ) {
+        self.directory = directory
+        self.identityDirectory = identityDirectory
+        self.cluster = cluster
+        self.node = node
+    }
 
     private var markerPath: String { self.directory + "/node" }
     private var begunPath: String { self.identityDirectory + "/" + NodeIdentity.File.begun }
@@ -18,26 +27,17 @@ struct DataDirectory: Sendable {
     ///
     /// The marker in the data comes before `begun` in the identity: after a crash between the two
     /// the next start finds data that is ours and goes on.
-    func claim(_ files: any FileSystem) throws(NodeFault) {
-        do throws(FileFault) {
-            if try files.status(self.damagedPath) != nil {
-                let reason = String(
-                    decoding: try files.contents(of: self.damagedPath), as: UTF8.self)
-                throw FileFault.exists(path: reason)
-            }
-        } catch {
-            if case .exists(let reason) = error {
-                throw .damaged(directory: self.directory, reason: reason)
-            }
-            throw .file("\(error)")
-        }
+    package func claim(_ files: any FileSystem) throws(NodeFault) {
+        let damage: String?
         let found: String?
         let hasBegun: Bool
+        do throws(FileFault) { damage = try self.text(of: self.damagedPath, files) } catch {
+            throw .file("\(error)")
+        }
+        if let damage { throw .damaged(directory: self.directory, reason: damage) }
         do throws(FileFault) {
             try files.makeDirectoryDurably(self.directory)
-            found =
-                try files.status(self.markerPath) == nil
-                ? nil : String(decoding: try files.contents(of: self.markerPath), as: UTF8.self)
+            found = try self.text(of: self.markerPath, files)
             hasBegun = try files.status(self.begunPath) != nil
         } catch { throw .file("\(error)") }
         if let found, found != self.marker {
@@ -51,9 +51,17 @@ struct DataDirectory: Sendable {
         } catch { throw .file("\(error)") }
     }
 
+    /// Nil when nothing is there.
+    private func text(
+        of path: String, _ files: any FileSystem
+    ) throws(FileFault) -> String? {
+        guard try files.status(path) != nil else { return nil }
+        return String(decoding: try files.contents(of: path), as: UTF8.self)
+    }
+
     /// Notes that the disk has failed this node, where the next start sees it: best effort, because
     /// the process ends whether or not it can be written.
-    func markDamaged(_ reason: String, _ files: any FileSystem) {
+    package func markDamaged(_ reason: String, _ files: any FileSystem) {
         do throws(FileFault) {
             try files.replace(self.damagedPath, with: Array(reason.utf8))
         } catch {

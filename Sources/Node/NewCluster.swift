@@ -48,7 +48,7 @@ package struct NewCluster: Sendable {
     package let accessKey: String
     package let secret: String
     let masterKeyBytes: [UInt8]
-    let bootstrap: Bootstrap
+    package let bootstrap: Bootstrap
 
     /// - Parameter randomness: unpredictable bytes.
     package init(
@@ -95,10 +95,21 @@ package struct NewCluster: Sendable {
         self.identities = identities
     }
 
-    /// Five voters, or three where there are fewer than five nodes, or one.
+    /// Five voters, or three where there are fewer than five nodes, or one; ascending, and spread
+    /// over the zones: each next one comes from a zone that has the fewest so far.
     package static func voters(of nodes: [NodePlan]) -> [NodeID] {
         let count = nodes.count >= 5 ? 5 : nodes.count >= 3 ? 3 : 1
-        return nodes.map(\.node).sorted().prefix(count).map { $0 }
+        var votersInZone: [String: Int] = [:]
+        var waiting = nodes.sorted { $0.node < $1.node }
+        var voters: [NodeID] = []
+        while voters.count < count, !waiting.isEmpty {
+            let fewest = waiting.map { votersInZone[$0.zone, default: 0] }.min() ?? 0
+            let place = waiting.firstIndex { votersInZone[$0.zone, default: 0] == fewest } ?? 0
+            let next = waiting.remove(at: place)
+            votersInZone[next.zone, default: 0] += 1
+            voters.append(next.node)
+        }
+        return voters.sorted()
     }
 
     private static func doorNames(_ plan: NodePlan) -> [String] {

@@ -54,6 +54,8 @@ package struct NodeConfiguration: Equatable, Sendable {
         case repeatedName(String)
         case missing(String)
         case invalid(name: String, value: String)
+        /// The settings contradict each other: the name that is wrong if the others are right.
+        case contradictory(name: String)
     }
 
     private static let names = [
@@ -67,9 +69,9 @@ package struct NodeConfiguration: Equatable, Sendable {
 
     package init(text: String) throws(Fault) {
         var values: [String: String] = [:]
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
+        // A line of a file from Windows ends in one character that is not "\n".
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (number, line) in lines.enumerated() {
             let trimmed = Self.trim(line)
             if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
             guard let equals = trimmed.firstIndex(of: "=") else {
@@ -96,6 +98,21 @@ package struct NodeConfiguration: Equatable, Sendable {
         self.peers = try read("peers", Self.peers)
         self.voters = try read("voters") { Self.list($0, Self.node) }
         self.groups = try read("groups") { Self.list($0) { UInt32($0).map { GroupID($0) } } }
+        try self.check()
+    }
+
+    /// What the roles would trip over later.
+    private func check() throws(Fault) {
+        guard self.peers[self.node] == self.peer else { throw .contradictory(name: "peers") }
+        guard Set(self.voters).count == self.voters.count,
+            self.voters.allSatisfy({ self.peers[$0] != nil })
+        else { throw .contradictory(name: "voters") }
+        guard self.roles.contains(.meta) == self.voters.contains(self.node) else {
+            throw .contradictory(name: "roles")
+        }
+        guard Set(self.groups).count == self.groups.count, self.groups.contains(.system) else {
+            throw .contradictory(name: "groups")
+        }
     }
 
     package var text: String {
@@ -136,12 +153,13 @@ package struct NodeConfiguration: Equatable, Sendable {
             else { return nil }
             return (node, address)
         }
-        return pairs.map { Dictionary($0, uniquingKeysWith: { first, _ in first }) }
+        guard let pairs, Set(pairs.map(\.0)).count == pairs.count else { return nil }
+        return Dictionary(uniqueKeysWithValues: pairs)
     }
 
     private static func list<Item>(_ text: String, _ parse: (String) -> Item?) -> [Item]? {
         var items: [Item] = []
-        for part in text.split(separator: ",") {
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let item = parse(self.trim(part)) else { return nil }
             items.append(item)
         }

@@ -87,8 +87,8 @@ extension NodeIdentity {
         package static let doorKey = "door.key"
         package static let masterKey = "master.key"
         package static let bootstrap = "bootstrap"
-        static let begun = "begun"
-        static let damaged = "damaged"
+        package static let begun = "begun"
+        package static let damaged = "damaged"
     }
 
     /// Reads an identity directory. Blocking.

@@ -1,0 +1,117 @@
+import IORuntime
+import Node
+import Primitives
+import Testing
+
+@Suite struct DataDirectoryTests {
+    private static let clusterBytes = [UInt8](repeating: 0xab, count: 16)
+
+    private func directory(_ node: UInt32 = 1) throws -> DataDirectory {
+        DataDirectory(
+            directory: "/data", identityDirectory: "/identity",
+            cluster: try #require(ClusterID(bytes: Self.clusterBytes)), node: NodeID(node))
+    }
+
+    private func disk() throws -> TestDisk {
+        let disk = TestDisk()
+        try disk.files.makeDirectory("/identity")
+        try disk.files.syncDirectory("/")
+        return disk
+    }
+
+    private var ours: String { "cluster \(Hex.encode(Self.clusterBytes)) node 1" }
+
+    struct Case: Sendable {
+        /// What the marker in the data says; nil: there is none.
+        let marker: String?
+        let hasBegun: Bool
+        let isDamaged: Bool
+        let outcome: Outcome
+
+        init(_ marker: String?, begun: Bool, damaged: Bool = false, _ outcome: Outcome) {
+            self.marker = marker
+            self.hasBegun = begun
+            self.isDamaged = damaged
+            self.outcome = outcome
+        }
+    }
+
+    enum Outcome: Equatable, Sendable {
+        case claimed
+        case damaged
+        case foreign
+        case gone
+    }
+
+    private static let foreign = "cluster 00 node 1"
+
+    @Test(arguments: [
+        // A first start, a later one, and one behind a crash between the two marks.
+        Case(nil, begun: false, .claimed),
+        Case("ours", begun: true, .claimed),
+        Case("ours", begun: false, .claimed),
+        // The data is not there any more, or is another's.
+        Case(nil, begun: true, .gone),
+        Case(Self.foreign, begun: true, .foreign),
+        Case(Self.foreign, begun: false, .foreign),
+        Case("", begun: true, .foreign),
+        // Damage outweighs all.
+        Case(nil, begun: false, damaged: true, .damaged),
+        Case(nil, begun: true, damaged: true, .damaged),
+        Case("ours", begun: true, damaged: true, .damaged),
+        Case(Self.foreign, begun: true, damaged: true, .damaged),
+    ])
+    func `a node takes data that is its own, and no other`(given: Case) throws {
+        let disk = try self.disk()
+        let marker = given.marker == "ours" ? self.ours : given.marker
+        if let marker {
+            try disk.files.makeDirectory("/data")
+            try disk.files.replace("/data/node", with: Array(marker.utf8))
+        }
+        if given.hasBegun { try disk.files.replace("/identity/begun", with: []) }
+        if given.isDamaged {
+            try disk.files.replace("/identity/damaged", with: Array("fsync failed".utf8))
+        }
+        let outcome = try self.outcome(disk, expectedMarker: marker)
+        #expect(outcome == given.outcome)
+        if outcome == .claimed {
+            disk.powerCut()
+            #expect(try disk.files.contents(of: "/data/node") == Array(self.ours.utf8))
+            #expect(try disk.files.status("/identity/begun") != nil)
+            try self.directory().claim(disk.files)
+        }
+    }
+
+    private func outcome(_ disk: TestDisk, expectedMarker: String?) throws -> Outcome {
+        let directory = try self.directory()
+        do throws(NodeFault) { try directory.claim(disk.files) } catch {
+            switch error {
+            case .damaged("/data", reason: "fsync failed"): return .damaged
+            case .foreignData("/data", found: expectedMarker, expected: self.ours): return .foreign
+            case .dataGone("/data"): return .gone
+            default: throw error
+            }
+        }
+        return .claimed
+    }
+
+    @Test func `another node's data and data that went are told apart`() throws {
+        let disk = try self.disk()
+        try self.directory().claim(disk.files)
+        #expect(throws: NodeFault.self) { try self.directory(2).claim(disk.files) }
+        try disk.files.removeTree("/data")
+        #expect(throws: NodeFault.dataGone(directory: "/data")) {
+            try self.directory().claim(disk.files)
+        }
+    }
+
+    @Test func `a node that noted damage does not start again`() throws {
+        let disk = try self.disk()
+        try self.directory().claim(disk.files)
+        try self.directory().markDamaged("the disk failed", disk.files)
+        disk.powerCut()
+        #expect(throws: NodeFault.damaged(directory: "/data", reason: "the disk failed")) {
+            try self.directory().claim(disk.files)
+        }
+    }
+}
