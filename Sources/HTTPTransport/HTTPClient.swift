@@ -36,15 +36,23 @@ package final class HTTPClient: Sendable {
     ) async throws(HTTPClientFault) -> HTTPClientResponse {
         try await self.pool.acquire(endpoint, by: deadline)
         do throws(HTTPClientFault) {
+            var firstFault: HTTPClientFault?
             if let stream = self.pool.reusable(endpoint) {
                 let exchange = self.exchange(request, body, on: stream, expectsContinue)
                 do throws(HTTPClientFault) {
                     return try await self.response(exchange, endpoint, by: deadline)
                 } catch  where exchange.mayTryAgain(after: error) {
                     // The kept connection was closed under us; a fresh one will tell.
+                    firstFault = error
                 }
             }
-            let stream = try await self.connect(endpoint, by: deadline)
+            let stream: any ByteStream
+            do throws(HTTPClientFault) {
+                stream = try await self.connect(endpoint, by: deadline)
+            } catch {
+                // That nobody listens now says nothing of what became of the request before.
+                throw firstFault ?? error
+            }
             let exchange = self.exchange(request, body, on: stream, expectsContinue)
             return try await self.response(exchange, endpoint, by: deadline)
         } catch {
