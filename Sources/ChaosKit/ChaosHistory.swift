@@ -85,6 +85,8 @@ package actor ChaosHistory {
         self.kills[self.kills.count - 1] = kill
     }
 
+    package func wasNotSent(_ object: RemotePath) { self.ledger.wasNotSent(object) }
+
     package func becameUnknown(_ object: RemotePath, because fault: FileClientFault) {
         self.ledger.becameUnknown(object)
         self.failures.lastWrite = "\(fault)"

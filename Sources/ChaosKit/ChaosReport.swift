@@ -56,6 +56,7 @@ package struct ChaosReport: Sendable {
             "",
             "writes acknowledged          \(ledger.acknowledgedWrites) "
                 + "(\(ledger.acknowledgedBytes >> 20) MiB, \(ledger.objects.count) objects)",
+            "writes nobody heard          \(ledger.unsentWrites) (made at one edge only, and it was down)",
             "writes of unknown outcome    \(ledger.unknownWrites)"
                 + Self.example(self.history.failures.lastWrite),
             "reads during the load        \(self.history.reads), "

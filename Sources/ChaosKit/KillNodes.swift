@@ -40,15 +40,15 @@ package struct KillNodes: Sendable {
     /// The caller is a task of the cluster's loop.
     package func run() async throws(ChaosFault) -> ChaosReport {
         let loop = self.cluster.loop
-        let history = ChaosHistory(bucketCount: Workload.bucketCount, on: loop)
-        let workload = Workload(self.cluster, history, seed: self.plan.seed)
         do throws(ProcessClusterFault) { try await self.cluster.startAll() } catch {
             throw .cluster(error)
         }
-        do throws(FileClientFault) { try await workload.makeBuckets() } catch {
+        do throws(FileClientFault) { try await Workload.makeBuckets(in: self.cluster) } catch {
             throw .client(error)
         }
         let began = loop.now
+        let history = ChaosHistory(bucketCount: Workload.bucketCount, on: loop)
+        let workload = Workload(self.cluster, history, seed: self.plan.seed)
         async let load: Void = workload.run()
         let result: Result<Void, ProcessClusterFault>
         do throws(ProcessClusterFault) {
@@ -72,6 +72,7 @@ package struct KillNodes: Sendable {
         var singles: [NodeID] = []
         while self.cluster.loop.now < end {
             try await self.pause(for: Self.calm)
+            try await self.cluster.checkThatAllRun()
             let victims: [NodeID]
             if let single = singles.popLast() {
                 victims = [single]
@@ -96,6 +97,7 @@ package struct KillNodes: Sendable {
         try await self.cluster.kill(victims)
         let deadline = self.cluster.loop.now + Self.recoveryTimeout
         while await !history.hasRecovered, self.cluster.loop.now < deadline {
+            try await self.cluster.checkThatAllRun()
             try await self.pause(for: Self.lookPause)
         }
         if let kill = await history.kills.last { self.report(ChaosReport.line(of: kill)) }

@@ -179,13 +179,8 @@ package actor ProcessCluster {
         let deadline = self.loop.now + timeout
         var waiting = nodes
         while true {
-            for node in waiting {
-                guard let process = self.processes[node] else { throw .notRunning(node) }
-                if !process.isRunning {
-                    let status = try await self.awaitEnd(node, within: Self.killTimeout)
-                    throw .ended(node, status, log: await self.logTail(of: node))
-                }
-            }
+            for node in waiting where self.processes[node] == nil { throw .notRunning(node) }
+            try await self.checkThatAllRun()
             let answers = await self.statuses(of: waiting)
             waiting = zip(waiting, answers).filter { !($1?.ready ?? false) }.map(\.0)
             guard let first = waiting.first else { return }
@@ -194,6 +189,14 @@ package actor ProcessCluster {
             }
             do { try await self.loop.sleep(for: Self.readinessPause) } catch { throw .cancelled }
         }
+    }
+
+    /// Throws when a node has ended that nobody has told to.
+    package func checkThatAllRun() async throws(ProcessClusterFault) {
+        let ended = self.processes.sorted { $0.key < $1.key }.first { !$0.value.isRunning }
+        guard let node = ended?.key else { return }
+        let status = try await self.awaitEnd(node, within: Self.killTimeout)
+        throw .ended(node, status, log: await self.logTail(of: node))
     }
 
     /// What each node says of itself; nil for one that does not answer.

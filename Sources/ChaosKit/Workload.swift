@@ -35,8 +35,10 @@ package struct Workload: Sendable {
     package static func bucketName(_ number: Int) -> String { "chaos-\(number)" }
 
     /// Makes the buckets that the workload writes to.
-    package func makeBuckets() async throws(FileClientFault) {
-        let client = self.cluster.client()
+    package static func makeBuckets(
+        in cluster: ProcessCluster
+    ) async throws(FileClientFault) {
+        let client = cluster.client()
         for number in 0..<Self.bucketCount {
             try await client.ensureBucket(Self.bucketName(number))
         }
@@ -88,21 +90,28 @@ package struct Workload: Sendable {
             let client = clients[Int(generator.next() % UInt64(clients.count))]
             let isRemoval = generator.next() % Self.writesPerRemoval == 0
             let content = isRemoval ? nil : await self.drawContent(&generator)
-            if await self.write(content, to: object, bucket, client) {
-                await self.pause(for: Self.pauseBetweenWrites)
-            } else {
-                // Its outcome is unknown for ever, so this object is left as it is.
+            switch await self.write(content, to: object, bucket, client) {
+            case .acknowledged: await self.pause(for: Self.pauseBetweenWrites)
+            case .notSent: await self.pause(for: Self.pauseAfterFailure)
+            case .unknown:
+                // It may still take effect at any time, so this object is left as it is.
                 number += 1
                 await self.pause(for: Self.pauseAfterFailure)
             }
         }
     }
 
-    /// True when the write was acknowledged.
+    private enum Outcome {
+        case acknowledged
+        /// The one edge that was asked does not listen.
+        case notSent
+        case unknown
+    }
+
     @discardableResult
     private func write(
         _ content: SeededContent?, to object: RemotePath, _ bucket: Int, _ client: FileClient
-    ) async -> Bool {
+    ) async -> Outcome {
         let began = await self.history.began(object, content)
         do throws(FileClientFault) {
             if let content {
@@ -111,11 +120,15 @@ package struct Workload: Sendable {
                 try await client.remove(object)
             }
         } catch {
+            if case .noEdgeAnswered(_, _, .unreachable, _, attempts: 1) = error {
+                await self.history.wasNotSent(object)
+                return .notSent
+            }
             await self.history.becameUnknown(object, because: error)
-            return false
+            return .unknown
         }
         await self.history.acknowledged(object, bucket: bucket, began: began)
-        return true
+        return .acknowledged
     }
 
     /// Small objects mostly, some of many frames, few of two chunks; only small ones while more has

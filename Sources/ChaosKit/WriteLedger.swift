@@ -24,6 +24,7 @@ package struct WriteLedger: Sendable {
     package private(set) var acknowledgedWrites = 0
     package private(set) var acknowledgedBytes: UInt64 = 0
     package private(set) var unknownWrites = 0
+    package private(set) var unsentWrites = 0
 
     package init() {}
 
@@ -46,6 +47,12 @@ package struct WriteLedger: Sendable {
 
     /// Nobody will ever say whether the object's last write has taken effect.
     package mutating func becameUnknown(_ object: RemotePath) { self.unknownWrites += 1 }
+
+    /// The object's last write has reached nobody: it is as if it had not begun.
+    package mutating func wasNotSent(_ object: RemotePath) {
+        self.writes[object]?.removeLast()
+        self.unsentWrites += 1
+    }
 
     /// A point in an object's history from which on a read may be answered.
     package struct ReadFloor: Equatable, Sendable {
