@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-holdfast=$root/.build/release/holdfast
+# Another build of the program than ours, for tests.
+holdfast=${HOLDFAST_PROGRAM:-$root/.build/release/holdfast}
 dir=$root/cluster/run
 
 fail() {
