@@ -211,7 +211,10 @@ let testTargets: [Target] = [
             "ObjectAccess", "PeerTransport", "FileClient", "HTTPTransport", "Cryptography",
             "IORuntime",
         ] + cores),
-    tests("ClusterTests", ["IORuntime", "FileClient", "ChaosKit"]),
+    tests(
+        "ClusterTests",
+        ["IORuntime", "FileClient", "ChaosKit", "HTTPTransport", "HTTPSyntax", "holdfast"],
+        resources: [.copy("stock_client.py")]),
     tests("TidyTests", ["IORuntime"]),
 ]
 
