@@ -49,11 +49,13 @@ final class ChunkTransfer: Sendable {
         case .refused(let live, let needed):
             throw .unavailable("\(live) stores are reachable and \(needed) copies are promised")
         }
-        var write = ChunkWrite(set, homes: layout.homes(of: partition))
+        let homes = layout.homes(of: partition)
+        var write = ChunkWrite(set, homes: homes)
         var reasons: [String] = []
         await withTaskGroup(of: SendOutcome.self) { group in
             func send(to nodes: [NodeID]) {
                 for node in nodes {
+                    if !homes.contains(node) { self.counters.handoffWrites.add() }
                     group.addTask { await self.send(chunk, to: node, deadline: deadline) }
                     let patience = self.patience(with: node)
                     group.addTask {
@@ -68,15 +70,11 @@ final class ChunkTransfer: Sendable {
                 case .stored(let node): send(to: write.stored(by: node))
                 case .failed(let node, let reason):
                     reasons.append("node \(node): \(reason)")
-                    let replacements = write.failed(node)
-                    self.counters.handoffWrites.add(UInt64(replacements.count))
-                    send(to: replacements)
+                    send(to: write.failed(node))
                 case .late(let node):
                     guard write.waiting.contains(node) else { continue }
                     self.wasLate(node)
-                    let replacements = write.isLate(node)
-                    self.counters.handoffWrites.add(UInt64(replacements.count))
-                    send(to: replacements)
+                    send(to: write.isLate(node))
                 }
             }
             // What is still on its way may make a surplus copy, which does no harm.
