@@ -54,7 +54,7 @@ package struct NodeSecurity: Sendable {
 package final class Node: Sendable {
     package let identity: NodeIdentity
     let environment: any Environment
-    let registry: MetricsRegistry
+    package let registry: MetricsRegistry
     let logger: Logger
     let switchboard: Switchboard
     package let cluster: ClusterClient

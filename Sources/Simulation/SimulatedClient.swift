@@ -1,12 +1,15 @@
 import Catalog
+import FileClient
+import HTTPTransport
 import IORuntime
 import Node
 import ObjectAccess
 import Primitives
 import SimulatedRuntime
+import Telemetry
 
-/// What a person does with objects through one node at a time, at the level of `ObjectAccess`: as a
-/// door would, in the node's process.
+/// What people do with objects, each request through one node: at the level of `ObjectAccess`, as a
+/// door would in the node's process, or as a signed request to the node's S3 door.
 package struct SimulatedClient: Sendable {
     package let cluster: SimulatedCluster
     package let bucket: BucketName
@@ -18,14 +21,21 @@ package struct SimulatedClient: Sendable {
         self.bucket = bucket
     }
 
-    /// What became of a request, when something did: nil when the node died or stood still.
+    /// What became of a request; nil when nobody will ever say, because the node died or stood still.
     package typealias Answer<Value> = Result<Value, AccessFault>?
+
+    package struct FetchedObject: Sendable {
+        package let head: ObjectHead
+        package let body: [UInt8]
+    }
 
     package func createBucket(
         through machine: SimulatedNode
     ) async -> Answer<ObjectAccess.BucketCreation> {
         await self.ask(machine) { access, _, deadline throws(AccessFault) in
-            guard let owner = OwnerID("root") else { brokenInvariant("root is an owner") }
+            guard let owner = OwnerID(NewCluster.firstOwner) else {
+                brokenInvariant("the first owner has a name")
+            }
             return try await access.createBucket(self.bucket, owner: owner, deadline: deadline)
         }
     }
@@ -43,31 +53,28 @@ package struct SimulatedClient: Sendable {
         }
     }
 
-    /// The whole object, with its head.
+    /// An object with its head, or a part of it.
     package func get(
-        _ key: ObjectKey, through machine: SimulatedNode
-    ) async -> Answer<(head: ObjectHead, body: [UInt8])> {
+        _ key: ObjectKey, range: Range<UInt64>? = nil, through machine: SimulatedNode
+    ) async -> Answer<FetchedObject> {
         await self.ask(machine) { access, loop, deadline throws(AccessFault) in
             let reader = try await access.read(key, in: self.bucket, on: loop, deadline: deadline)
+            if let range { reader.restrict(to: range) }
             var body: [UInt8] = []
             while let part = try await reader.next() { body += part }
-            return (reader.head, body)
+            return FetchedObject(head: reader.head, body: body)
         }
     }
 
-    package func delete(
-        _ key: ObjectKey, through machine: SimulatedNode
-    ) async -> Answer<Bool> {
+    package func delete(_ key: ObjectKey, through machine: SimulatedNode) async -> Answer<Bool> {
         await self.ask(machine) { access, _, deadline throws(AccessFault) in
             try await access.delete(key, in: self.bucket, deadline: deadline)
             return true
         }
     }
 
-    /// All keys of the bucket, page by page.
-    package func list(
-        through machine: SimulatedNode
-    ) async -> Answer<[ObjectKey]> {
+    /// The first page of the bucket's keys.
+    package func list(through machine: SimulatedNode) async -> Answer<[ObjectKey]> {
         await self.ask(machine) { access, _, deadline throws(AccessFault) in
             let page = try await access.list(ListObjects(bucket: self.bucket), deadline: deadline)
             return page.objects.map(\.key)
@@ -87,11 +94,85 @@ package struct SimulatedClient: Sendable {
         let loop = environment.simulatedLoops[0]
         let limit = self.requestLimit
         return await self.cluster.ask(machine, patience: limit + .seconds(20)) {
-            let result: Result<Value, AccessFault>
             do throws(AccessFault) {
-                result = .success(try await work(node.access, loop, environment.now + limit))
-            } catch { result = .failure(error) }
-            return result
+                return .success(try await work(node.access, loop, environment.now + limit))
+            } catch { return .failure(error) }
+        }
+    }
+}
+
+// MARK: - Through the doors
+
+extension SimulatedClient {
+    /// Puts an object by one signed request to the S3 door of a machine's edge. No request is
+    /// repeated: whoever repeats a put may have it done twice, with other puts between.
+    package func putAtDoor(
+        _ key: ObjectKey, _ body: [UInt8], of machine: SimulatedNode
+    ) async -> Answer<Bool> {
+        await self.askDoor(of: machine) { client throws(FileClientFault) in
+            try await client.put(bytes: body, as: self.path(key))
+            return true
+        }
+    }
+
+    /// The bytes of an object by one request; nil inside where there is none.
+    package func getAtDoor(
+        _ key: ObjectKey, of machine: SimulatedNode
+    ) async -> Answer<[UInt8]?> {
+        await self.askDoor(of: machine) { client throws(FileClientFault) in
+            try await client.bytes(of: self.path(key), limit: Workload.mostBodyBytes)
+        }
+    }
+
+    private func path(_ key: ObjectKey) -> RemotePath {
+        RemotePath(bucket: self.bucket.text, key: key.description)
+    }
+
+    private func askDoor<Value: Sendable>(
+        of machine: SimulatedNode,
+        _ work: @escaping @Sendable (FileClient) async throws(FileClientFault) -> Value
+    ) async -> Answer<Value> {
+        let edge = SocketAddress(host: machine.host, port: SimulatedIdentities.edgePort)
+        var options = FileClientOptions(
+            edges: [EdgeAddress(edge)], accessKey: self.cluster.credentials.accessKey,
+            secret: Redacted(self.cluster.credentials.secret))
+        options.attempts.mostRounds = 1
+        let environment = self.cluster.laptop.environment
+        let checked = options
+        return await self.cluster.ask(self.cluster.laptop, patience: .seconds(90)) {
+            let client = FileClient(
+                environment, loop: environment.simulatedLoops[0], options: checked)
+            defer { client.close() }
+            do throws(FileClientFault) { return .success(try await work(client)) } catch {
+                return .failure(AccessFault(error))
+            }
+        }
+    }
+}
+
+extension AccessFault {
+    /// What a client learned from an edge, in the terms of the edge.
+    fileprivate init(_ fault: FileClientFault) {
+        switch fault {
+        case .noEdgeAnswered(_, _, let last, _, _):
+            switch last {
+            case .unreachable, .overloaded: self = .unavailable("\(fault)")
+            case .broken, .timedOut, .failed: self = .outcomeUnknown("\(fault)")
+            case .corrupted, .untrusted: self = .broken("\(fault)")
+            }
+        case .refused(let refusal, _):
+            switch refusal.code {
+            case "NoSuchKey": self = .noSuchKey
+            case "PreconditionFailed": self = .preconditionFailed
+            case "RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody":
+                self = .unavailable("\(fault)")
+            default: self = .broken("\(fault)")
+            }
+        case .cancelled: self = .outcomeUnknown("\(fault)")
+        case .file, .notUploadable, .noSuchFile, .noUploadPlace, .changedWhileSent,
+            .storedDifferently, .corrupted, .noDownloadPlace, .blockedByEntry, .nothingThere,
+            .malformedAnswer, .answerTooLarge, .noSecurity, .unsendable:
+            self = .broken("\(fault)")
         }
     }
 }

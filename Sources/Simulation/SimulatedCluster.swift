@@ -21,6 +21,8 @@ package final class SimulatedCluster: Sendable {
     package let simulator: Simulator
     /// Node n runs on the machine at position n - 1.
     package let machines: [SimulatedNode]
+    /// The machine that people's clients run on. It never fails.
+    package let laptop: SimulatedNode
     package let settings: SimulatedClusterSettings
     package let credentials: SimulatedCredentials
     private let identities: [NodeIdentity]
@@ -42,6 +44,7 @@ package final class SimulatedCluster: Sendable {
         self.machines = (1...settings.nodeCount).map {
             simulator.makeNode("n\($0)", host: "10.0.0.\($0)", capacityBytes: settings.diskBytes)
         }
+        self.laptop = simulator.makeNode("laptop", host: "10.0.1.1")
         let plan = SimulatedIdentities(settings)
         self.credentials = plan.credentials
         self.identities = try plan.make { count in simulator.generator.bytes(count) }

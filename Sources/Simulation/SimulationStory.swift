@@ -129,6 +129,9 @@ struct SimulationStory: Sendable {
                 var failure: String?
                 for _ in 0..<attempts {
                     failure = await self.workload.get(key, through: machine)
+                    if failure == nil {
+                        failure = await self.workload.getAtDoor(key, of: machine)
+                    }
                     if failure == nil { break }
                     try await self.simulator.loop.sleep(for: .seconds(1))
                 }

@@ -47,9 +47,11 @@ package final class Workload: Sendable {
                 let key = generator.pick(self.keys)
             else { continue }
             switch generator.below(100) {
-            case ..<40: _ = await self.get(key, through: machine)
-            case ..<72: await self.put(key, .none, through: machine, &generator)
-            case ..<80: await self.put(key, .absent, through: machine, &generator)
+            case ..<25: _ = await self.get(key, through: machine)
+            case ..<40: _ = await self.getAtDoor(key, of: machine)
+            case ..<60: await self.put(key, .none, through: machine, &generator)
+            case ..<75: await self.putAtDoor(key, of: machine, &generator)
+            case ..<82: await self.put(key, .absent, through: machine, &generator)
             case ..<92:
                 let seen = self.state.withLock { $0.seen[key] }
                 guard let seen else { continue }
@@ -90,6 +92,19 @@ package final class Workload: Sendable {
         }
     }
 
+    private func putAtDoor(
+        _ key: ObjectKey, of machine: SimulatedNode, _ generator: inout SeededGenerator
+    ) async {
+        let (value, body) = self.bodies.make(sizeBytes: Self.size(&generator))
+        let action = ObjectOperation.Action.put(value, .none)
+        let call = self.history.mark()
+        switch await self.client.putAtDoor(key, body, of: machine) {
+        case .success: self.note(key, action, .done, call: call)
+        case .failure(let fault): self.note(key, action, failed: fault, call: call)
+        case nil: self.note(key, action, .unknown, call: call)
+        }
+    }
+
     private func delete(_ key: ObjectKey, through machine: SimulatedNode) async {
         let call = self.history.mark()
         switch await self.client.delete(key, through: machine) {
@@ -103,16 +118,8 @@ package final class Workload: Sendable {
     func get(_ key: ObjectKey, through machine: SimulatedNode) async -> String? {
         let call = self.history.mark()
         switch await self.client.get(key, through: machine) {
-        case .success(let (head, body)):
-            guard let value = self.bodies.value(of: body), head.size == UInt64(body.count) else {
-                self.violate("\(key): \(body.count) bytes were read that nobody stored")
-                return nil
-            }
-            self.state.withLock { state in
-                state.tags[value] = head.entityTag
-                state.seen[key] = value
-            }
-            self.note(key, .get, .read(value), call: call)
+        case .success(let object):
+            self.read(key, object.body, object.head, call: call)
             return nil
         case .failure(.noSuchKey):
             self.note(key, .get, .read(nil), call: call)
@@ -123,6 +130,40 @@ package final class Workload: Sendable {
         case nil:
             return "no answer"
         }
+    }
+
+    /// As `get`, by a request to the door of a machine's edge.
+    func getAtDoor(_ key: ObjectKey, of machine: SimulatedNode) async -> String? {
+        let call = self.history.mark()
+        switch await self.client.getAtDoor(key, of: machine) {
+        case .success(let body?):
+            self.read(key, body, nil, call: call)
+            return nil
+        case .success(nil):
+            self.note(key, .get, .read(nil), call: call)
+            return nil
+        case .failure(let fault):
+            self.note(key, .get, failed: fault, call: call)
+            return "\(fault)"
+        case nil:
+            return "no answer"
+        }
+    }
+
+    /// A body came back whole; it must be one that somebody stored.
+    private func read(_ key: ObjectKey, _ body: [UInt8], _ head: ObjectHead?, call: Int) {
+        guard let value = self.bodies.value(of: body),
+            head.map({ $0.size == UInt64(body.count) }) ?? true
+        else {
+            return self.violate("\(key): \(body.count) bytes were read that nobody stored")
+        }
+        if let head {
+            self.state.withLock { state in
+                state.tags[value] = head.entityTag
+                state.seen[key] = value
+            }
+        }
+        self.note(key, .get, .read(value), call: call)
     }
 
     private func precondition(_ condition: ObjectOperation.Condition) -> ObjectPrecondition? {

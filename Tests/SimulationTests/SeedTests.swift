@@ -1,12 +1,47 @@
+import Primitives
 import Simulation
 import Testing
 
 struct SeedTests {
-    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    private static func settings(span: Duration) -> SimulationSettings {
+        var settings = SimulationSettings()
+        settings.span = span
+        return settings
+    }
+
+    /// A few seeds at every build; `holdfast-simulate --seeds` runs as many as one has time for.
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `a seed keeps every promise`(seed: UInt64) throws {
-        let run = try SimulationRun(seed: seed)
-        let report = try run.run()
-        print(report)
+        let report = try SimulationRun(seed: seed, Self.settings(span: .seconds(20))).run()
         #expect(report.violations == [])
+        #expect(report.tally.puts > 10)
+        #expect(report.tally.gets > 10)
+        #expect(report.stateComparisons > 0)
+    }
+
+    /// Each process has its own seed for the order of sets and dictionaries.
+    @Test func `two processes with different hash seeds run one seed alike`() async throws {
+        let first = try await Self.runInChild()
+        let second = try await Self.runInChild()
+        #expect(first.run.hasPrefix("seed 5: good"))
+        #expect(first.run == second.run)
+        #expect(first.hash != second.hash)
+    }
+
+    private static func runInChild() async throws -> (run: String, hash: String) {
+        let result = await #expect(
+            processExitsWith: .success, observing: [\.standardOutputContent]
+        ) {
+            var settings = SimulationSettings()
+            settings.span = .seconds(10)
+            print(try SimulationRun(seed: 5, settings).run().line)
+            print("hash", "the same text".hashValue)
+        }
+        let output = String(decoding: try #require(result).standardOutputContent, as: UTF8.self)
+        let lines = output.split(separator: "\n").map(String.init)
+        return (
+            try #require(lines.first { $0.hasPrefix("seed") }),
+            try #require(lines.first { $0.hasPrefix("hash") })
+        )
     }
 }
