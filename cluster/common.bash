@@ -72,8 +72,8 @@ is_taken() { (exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null; }
 
 is_ready() { curl -fsS -m 2 -o /dev/null "http://$(setting "$1" admin)/healthz" 2>/dev/null; }
 
-# Starts a node that does not run.
-start_node() {
+# Ends the script when a node that is to be started cannot have its ports.
+check_ports() {
     local node=$1 name address
     for name in edge https admin peer; do
         address=$(setting "$node" "$name")
@@ -81,6 +81,11 @@ start_node() {
             fail "node $node cannot have $address, on which another program listens: end that program, or make this cluster elsewhere (cluster/up --dir OTHER --base-port PORT)"
         fi
     done
+}
+
+# Starts a node that does not run.
+start_node() {
+    local node=$1
     # Nothing that whoever called us has open goes on into a process that stays.
     setsid nohup "$holdfast" node --identity "$dir/node-$node/identity" \
         --data "$dir/node-$node/data" >>"$dir/node-$node/log" 2>&1 </dev/null \
