@@ -231,7 +231,7 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     /// Bytes of bodies in flight over all uploads.
     package var intakeBudgetBytes = 64 << 20
     /// The block cache.
-    package var cacheBytes = 320 << 20
+    package var cacheBytes = 128 << 20
     /// The largest body one request may bring.
     package var largestBodyBytes: UInt64 = 5 << 30
     /// How old a bucket's facts may be: an edge's authority is stale by at most this.

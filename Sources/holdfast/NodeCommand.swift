@@ -11,7 +11,8 @@ extension Subcommand {
     static let node = Subcommand(
         name: "node", summary: "run one node of a cluster",
         help: """
-            holdfast node --identity DIR --data DIR [--loops N] [--log-level LEVEL]
+            holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
+                          [--log-level LEVEL]
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
             then finishes what it is doing, within 10 s, and ends with status 0. A second signal
@@ -21,10 +22,15 @@ extension Subcommand {
               --data DIR         where the node keeps everything; made at the first start
               --loops N          threads that serve connections, 1 to 64; when not given, 1 on
                                  machines of one or two processors and 2 on larger ones
+              --cache-mib N      memory for blocks of objects at this edge, 0 to 1048576; 128 when
+                                 not given
               --log-level LEVEL  debug, info, warning or error; info when not given
 
+            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB and HOLDFAST_LOG_LEVEL in the environment do the
+            same.
+
             """,
-        parser: OptionParser(values: ["identity", "data", "loops", "log-level"]),
+        parser: OptionParser(values: ["identity", "data", "loops", "cache-mib", "log-level"]),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
             try await NodeCommand(options).run(in: environment)
@@ -35,6 +41,7 @@ extension Subcommand {
 /// One node of a cluster, from its identity to its end.
 private struct NodeCommand {
     private static let loopsRange = 1...64
+    private static let cacheRange = 0...1_048_576
     private static let drainTimeout: Duration = .seconds(10)
     /// Beyond the drain, for closing stores.
     private static let closeTimeout: Duration = .seconds(5)
@@ -42,12 +49,16 @@ private struct NodeCommand {
     private let options: NodeOptions
 
     init(_ parsed: ParsedOptions) throws(CommandFault) {
-        let sources = SettingSources(options: parsed)
+        let sources = SettingSources(
+            options: parsed, variables: ProgramEnvironment.variables)
         do throws(SettingsFault) {
             var options = NodeOptions(
                 identityDirectory: try sources.require("identity").value,
                 dataDirectory: try sources.require("data").value)
             _ = try sources.number("loops", in: Self.loopsRange)
+            if let mebibytes = try sources.number("cache-mib", in: Self.cacheRange) {
+                options.access.cacheBytes = mebibytes << 20
+            }
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
                     throw SettingsFault.malformed(
@@ -63,7 +74,10 @@ private struct NodeCommand {
     /// refused right afterwards. A loop is a thread that never rests under load: several nodes on a
     /// machine of two processors want one each.
     static func loopCount(_ parsed: ParsedOptions) -> Int {
-        if let count = parsed.value("loops").flatMap({ Int($0) }), self.loopsRange.contains(count) {
+        let sources = SettingSources(options: parsed, variables: ProgramEnvironment.variables)
+        if let count = sources.find("loops").flatMap({ Int($0.value) }),
+            self.loopsRange.contains(count)
+        {
             return count
         }
         return ProgramEnvironment.processorCount > 2 ? 2 : 1
