@@ -196,7 +196,8 @@ let testTargets: [Target] = [
     tests(
         "ClusterClientTests",
         ["ClusterClient", "PeerTransport", "SimulatedRuntime", "IORuntime"] + cores),
-    tests("NodeTests", ["Node", "MetaNode", "IORuntime", "SimulatedRuntime", "Cryptography"] + cores),
+    tests(
+        "NodeTests", ["Node", "MetaNode", "IORuntime", "SimulatedRuntime", "Cryptography"] + cores),
     tests(
         "FileClientTests",
         [

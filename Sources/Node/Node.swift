@@ -23,6 +23,12 @@ package struct NodeOptions: Sendable {
     package var reserveBytes: UInt64 = 1 << 30
     package var logLevel = LogLevel.info
 
+    /// Memory for blocks of objects at this node's edge.
+    package var cacheBytes: Int {
+        get { self.access.cacheBytes }
+        set { self.access.cacheBytes = newValue }
+    }
+
     package init(identityDirectory: String, dataDirectory: String) {
         self.identityDirectory = identityDirectory
         self.dataDirectory = dataDirectory

@@ -57,7 +57,7 @@ private struct NodeCommand {
                 dataDirectory: try sources.require("data").value)
             _ = try sources.number("loops", in: Self.loopsRange)
             if let mebibytes = try sources.number("cache-mib", in: Self.cacheRange) {
-                options.access.cacheBytes = mebibytes << 20
+                options.cacheBytes = mebibytes << 20
             }
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
