@@ -47,13 +47,13 @@ extension MetaNode {
 
     func maintainIfDue(_ group: GroupID) {
         guard let driver = self.groups[group], !driver.isMaintaining,
-            driver.unflushedBytes >= self.settings.flushBytes
+            driver.unflushedBytes >= self.settings.log.flushBytes
         else { return }
         driver.isMaintaining = true
         driver.unflushedBytes = 0
         let applied = driver.applied
         let heldByAll = driver.heldByAll
-        let keep = self.settings.entriesKept
+        let keep = self.settings.log.entriesKept
         let state = driver.state
         let tables = self.tables
         self.loop.spawn {

@@ -30,10 +30,7 @@ package struct MetaSettings: Sendable {
     package var entryBytes = 256 << 10
     /// Bytes of one synced write of the log, beside the first entry's.
     package var logBatchBytes = 1 << 20
-    /// Bytes applied to a state before it is made durable, which bounds the replay after a crash.
-    package var flushBytes = 32 << 20
-    /// Entries kept in the log behind what is durable and held by all voters.
-    package var entriesKept: UInt64 = 1024
+    package var log = MetaLogSettings()
 
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70
@@ -54,8 +51,23 @@ package struct MetaSettings: Sendable {
 
     func raftConfiguration(of group: GroupID, randomness: [UInt8]) -> RaftConfiguration {
         let seed = randomness.reduce(UInt64(group.rawValue)) { $0 << 8 ^ $0 >> 56 ^ UInt64($1) }
-        return RaftConfiguration(node: self.node, voters: self.voters, seed: seed)
+        var configuration = RaftConfiguration(
+            node: self.node, voters: self.voters, seed: seed)
+        configuration.maximumCachedBytes = self.log.cachedBytes
+        return configuration
     }
+}
+
+/// How much of the logs is kept, and where.
+package struct MetaLogSettings: Sendable, Equatable {
+    /// Bytes applied to a state before it is made durable, which bounds the replay after a crash.
+    package var flushBytes = 32 << 20
+    /// Entries kept in a log behind what is durable and held by all voters.
+    package var entriesKept: UInt64 = 1024
+    /// Bytes of a log kept in memory behind what is applied, for followers a little behind.
+    package var cachedBytes = 16 << 20
+
+    package init() {}
 }
 
 /// What the meta role counts.

@@ -1,4 +1,5 @@
 import Catalog
+import ChunkProtocol
 import ChunkStore
 import ClusterClient
 import Cryptography
@@ -19,6 +20,9 @@ package struct NodeOptions: Sendable {
     package var identityDirectory: String
     package var dataDirectory: String
     package var access = ObjectAccessSettings()
+    package var log = MetaLogSettings()
+    /// How large a segment of chunks grows before the next is begun.
+    package var segmentBytes = SegmentFormat.segmentBytes
     /// Free disk space that chunks leave to the Raft log and to deletes.
     package var reserveBytes: UInt64 = 1 << 30
     package var logLevel = LogLevel.info
@@ -197,11 +201,12 @@ private struct Roles {
         let preferred = (self.identity.bootstrap?.groupTable.groups ?? []).compactMap { group in
             group.preferredLeader.map { (group.id, $0) }
         }
-        let settings = MetaSettings(
+        var settings = MetaSettings(
             node: self.configuration.node, directory: directory,
             groups: self.configuration.groups, voters: self.configuration.voters,
             preferredLeaders: Dictionary(preferred, uniquingKeysWith: { first, _ in first }),
             bootstrap: self.identity.bootstrap)
+        settings.log = self.options.log
         do throws(MetaFault) {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
@@ -220,7 +225,8 @@ private struct Roles {
         let directory = self.options.dataDirectory + "/chunks"
         try await self.makeDirectory(directory)
         let settings = ChunkStoreSettings(
-            directory: directory, reserveBytes: self.options.reserveBytes)
+            directory: directory, reserveBytes: self.options.reserveBytes,
+            segmentBytes: self.options.segmentBytes)
         do throws(ChunkStoreFault) {
             return try await ChunkStore.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
