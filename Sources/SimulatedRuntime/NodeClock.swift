@@ -68,6 +68,14 @@ package struct NodeClock: Sendable {
         if let frozenWall { self.frozenWall = frozenWall + span }
     }
 
+    /// Sets the wall clock right, and lets it go: it shows `start` when the world begins, and the
+    /// world's time since.
+    mutating func correctWall(start: Timestamp, at time: Instant) {
+        let right = start.milliseconds * 1_000_000 + Int64(time.nanoseconds)
+        self.wallOffset = right - Int64(self.reading(at: time).nanoseconds)
+        self.frozenWall = nil
+    }
+
     /// Stops the wall clock, or lets it go on from where it would be.
     mutating func setWallFrozen(_ isFrozen: Bool, at time: Instant) {
         self.frozenWall = isFrozen ? self.wall(at: time) : nil

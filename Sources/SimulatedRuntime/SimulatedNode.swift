@@ -182,6 +182,12 @@ extension SimulatedNode {
         self.clock.jumpWall(by: span)
     }
 
+    /// Sets the wall clock right, as a time server does in the end.
+    package func correctWallClock() {
+        self.simulator.note(self.name, "wall clock set right")
+        self.clock.correctWall(start: Self.firstWallClock, at: self.simulator.now)
+    }
+
     /// Stops the wall clock, or lets it go on.
     package func setWallClockFrozen(_ isFrozen: Bool) {
         self.simulator.note(self.name, isFrozen ? "wall clock stops" : "wall clock goes on")
