@@ -1,0 +1,223 @@
+import Catalog
+import ClusterClient
+import Consensus
+import IORuntime
+import MetaNode
+import Primitives
+import SimulatedRuntime
+import Telemetry
+import Testing
+
+/// Buckets stand for any state here: who creates one twice hears that it has it already.
+struct GroupStoryTests {
+    private static let group = GroupID(1)
+
+    /// The names of buckets whose slots the group owns.
+    private static func names(_ count: Int) -> [BucketName] {
+        var names: [BucketName] = []
+        var number = 0
+        while names.count < count {
+            number += 1
+            guard let name = BucketName("bucket-\(number)"), name.slot.rawValue < 8192 else {
+                continue
+            }
+            names.append(name)
+        }
+        return names
+    }
+
+    private static func create(
+        _ name: BucketName, in world: MetaWorld, through machine: SimulatedNode,
+        within span: Duration = .seconds(15)
+    ) async throws -> Result<CommandResult, ClusterFault>? {
+        guard let owner = OwnerID("root") else { return nil }
+        let create = CreateBucket(
+            name: name, owner: owner, wrappedKey: [UInt8](repeating: 5, count: 1000))
+        return try await world.ask(machine) { process in
+            do throws(ClusterFault) {
+                return .success(
+                    try await process.client.submit(
+                        .createBucket(create), deadline: process.environment.now + span))
+            } catch { return .failure(error) }
+        }
+    }
+
+    private static func expectCreated(
+        _ name: BucketName, in world: MetaWorld, through machine: SimulatedNode
+    ) async throws {
+        let result = try await Self.create(name, in: world, through: machine)
+        #expect(result == .success(.bucketCreated), "\(name) through \(machine.name)")
+    }
+
+    private static func has(
+        _ name: BucketName, in world: MetaWorld, through machine: SimulatedNode
+    ) async throws -> Bool {
+        let answer = try await world.ask(machine) { process -> CatalogAnswer? in
+            do throws(ClusterFault) {
+                return try await process.client.query(
+                    .bucket(name), deadline: process.environment.now + .seconds(15))
+            } catch {
+                Issue.record(error)
+                return nil
+            }
+        }
+        guard case .bucket = answer ?? nil else { return false }
+        return true
+    }
+
+    /// The machine whose replica leads, once there is one.
+    private static func leader(in world: MetaWorld) async throws -> SimulatedNode {
+        for _ in 0..<100 {
+            var found: (term: Term, machine: SimulatedNode)?
+            for machine in world.machines {
+                let statuses = try await world.ask(machine) { await $0.meta.groupStatuses() }
+                for (group, status) in statuses ?? []
+                where group == Self.group && status.role == .leader {
+                    if found.map({ $0.term < status.term }) ?? true {
+                        found = (status.term, machine)
+                    }
+                }
+            }
+            if let found { return found.machine }
+            try await world.simulator.loop.sleep(for: .milliseconds(50))
+        }
+        throw MetaWorld.Tired(what: "a leader")
+    }
+
+    // MARK: Stories
+
+    @Test(arguments: [1, 3, 5])
+    func `groups begin, decide and answer through every node`(nodes: Int) throws {
+        let world = try MetaWorld(nodes: nodes)
+        try world.tell {
+            for (number, name) in Self.names(5).enumerated() {
+                let machine = world.machines[number % nodes]
+                try await Self.expectCreated(name, in: world, through: machine)
+                for reader in world.machines {
+                    #expect(try await Self.has(name, in: world, through: reader))
+                }
+            }
+        }
+    }
+
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
+    func `a leader's death costs less than a second and nothing acknowledged`(
+        seed: UInt64
+    ) throws {
+        let world = try MetaWorld(seed: seed)
+        try world.tell {
+            let names = Self.names(3)
+            _ = try await Self.create(names[0], in: world, through: world.machines[0])
+            let leader = try await Self.leader(in: world)
+            let other = try #require(world.machines.first { $0 !== leader })
+            leader.crash()
+            let killed = world.simulator.now
+            try await Self.expectCreated(names[1], in: world, through: other)
+            #expect(world.simulator.now - killed < .seconds(1))
+            world.restart(leader)
+            try await world.allJoin()
+            for name in names[..<2] {
+                #expect(try await Self.has(name, in: world, through: leader))
+            }
+        }
+    }
+
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
+    func `a power cut of all nodes takes nothing that was acknowledged`(seed: UInt64) throws {
+        let world = try MetaWorld(seed: seed)
+        try world.tell {
+            let names = Self.names(30)
+            for round in 0..<3 {
+                for name in names[(round * 10)..<(round * 10 + 10)] {
+                    try await Self.expectCreated(name, in: world, through: world.machines[round])
+                }
+                for machine in world.machines { machine.powerCut() }
+                for machine in world.machines { world.restart(machine) }
+                try await world.allJoin()
+            }
+            for name in names {
+                #expect(try await Self.has(name, in: world, through: world.machines[0]))
+            }
+        }
+    }
+
+    @Test func `a leader that is cut off decides nothing, and the others do`() throws {
+        let world = try MetaWorld(seed: 5)
+        try world.tell {
+            let names = Self.names(3)
+            let leader = try await Self.leader(in: world)
+            let other = try #require(world.machines.first { $0 !== leader })
+            // With its session open, the next command goes straight into the leader's log.
+            try await Self.expectCreated(names[2], in: world, through: leader)
+            world.simulator.network.isolate(leader)
+            let alone = try await Self.create(
+                names[0], in: world, through: leader, within: .seconds(3))
+            if case .failure(.outcomeUnknown) = alone {} else { Issue.record("\(alone as Any)") }
+            try await Self.expectCreated(names[1], in: world, through: other)
+            world.simulator.network.heal()
+            #expect(try await Self.has(names[1], in: world, through: leader))
+        }
+    }
+
+    @Test func `commands that come together share entries`() throws {
+        let world = try MetaWorld(seed: 6)
+        try world.tell {
+            let names = Self.names(100)
+            let leader = try await Self.leader(in: world)
+            let first = try #require(Self.names(101).last)
+            _ = try await Self.create(first, in: world, through: leader)
+            let counters = try #require(world.process(leader)).meta.counters
+            let (entries, commands) = (
+                counters.entriesProposed.value, counters.commandsProposed.value
+            )
+            let owner = try #require(OwnerID("root"))
+            let results = try await world.ask(leader) { process in
+                await withTaskGroup(of: Bool.self) { group in
+                    for name in names {
+                        let create = CreateBucket(name: name, owner: owner, wrappedKey: [1])
+                        group.addTask {
+                            do throws(ClusterFault) {
+                                return try await process.client.submit(
+                                    .createBucket(create),
+                                    deadline: process.environment.now + .seconds(15))
+                                    == .bucketCreated
+                            } catch { return false }
+                        }
+                    }
+                    return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+                }
+            }
+            #expect(results == names.count)
+            #expect(counters.commandsProposed.value - commands >= UInt64(names.count))
+            #expect(counters.entriesProposed.value - entries < 50)
+        }
+    }
+
+    @Test func `logs are cut only below what every voter holds`() throws {
+        let world = try MetaWorld(seed: 7)
+        try world.tell {
+            let names = Self.names(120)
+            let leader = try await Self.leader(in: world)
+            let away = try #require(world.machines.first { $0 !== leader })
+            away.crash()
+            for name in names[..<60] {
+                _ = try await Self.create(name, in: world, through: leader)
+            }
+            let counters = try #require(world.process(leader)).meta.counters
+            #expect(counters.truncations.value == 0)
+            world.restart(away)
+            try await world.allJoin()
+            for name in names[60...] {
+                _ = try await Self.create(name, in: world, through: leader)
+            }
+            #expect(counters.truncations.value > 0)
+            // What was cut is in the states, and a restart needs no more than is left.
+            for machine in world.machines { machine.powerCut() }
+            for machine in world.machines { world.restart(machine) }
+            try await world.allJoin()
+            for name in names {
+                #expect(try await Self.has(name, in: world, through: away))
+            }
+        }
+    }
+}
