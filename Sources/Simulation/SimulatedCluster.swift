@@ -79,6 +79,8 @@ package final class SimulatedCluster: Sendable {
         var options = NodeOptions(
             identityDirectory: Self.identityDirectory, dataDirectory: Self.dataDirectory)
         options.access = self.settings.access
+        options.log = self.settings.log
+        options.segmentBytes = self.settings.segmentBytes
         options.reserveBytes = self.settings.reserveBytes
         let card = PeerIdentity.node(
             identity.configuration.node, cluster: identity.configuration.cluster)
@@ -119,6 +121,12 @@ package final class SimulatedCluster: Sendable {
     /// Why the machine's node refused to start; nil where it did not.
     package func startFault(on machine: SimulatedNode) -> NodeFault? {
         self.processes.withLock { $0[machine.index]?.fault }
+    }
+
+    /// The machines whose nodes have not joined the cluster, in order.
+    var missing: [SimulatedNode] {
+        let running = self.running.map(\.index)
+        return self.machines.filter { !running.contains($0.index) }
     }
 
     /// The machines whose node runs and has joined the cluster, in order.
@@ -170,6 +178,10 @@ package struct SimulatedClusterSettings: Sendable {
     package var zones = ["a", "a", "b", "b", "c"]
     /// Small chunks and a small cache, so that a run of moderate size cuts, evicts and fetches.
     package var access: ObjectAccessSettings
+    /// Short logs and segments, so that followers fall behind what is kept in memory, logs are cut,
+    /// and segments end.
+    package var log: MetaLogSettings
+    package var segmentBytes: UInt64 = 2 << 20
     package var reserveBytes: UInt64 = 1 << 20
     package var diskBytes: UInt64 = 64 << 30
 
@@ -179,6 +191,10 @@ package struct SimulatedClusterSettings: Sendable {
         self.access.chunkBytes = 256 << 10
         self.access.cacheBytes = 2 << 20
         self.access.intakeBudgetBytes = 4 << 20
+        self.log = MetaLogSettings()
+        self.log.flushBytes = 32 << 10
+        self.log.entriesKept = 8
+        self.log.cachedBytes = 4 << 10
     }
 }
 

@@ -1,11 +1,13 @@
 import Catalog
 import Consensus
 import IORuntime
+import MetaNode
 import Node
 import ObjectAccess
 import OrderedStorage
 import Primitives
 import SimulatedRuntime
+import Telemetry
 
 /// What a seed is run with.
 package struct SimulationSettings: Sendable {
@@ -28,6 +30,8 @@ package struct SimulationReport: Sendable {
     package let tally: OperationTally
     package let faultCount: Int
     package let stateComparisons: Int
+    /// How often the nodes that run at the end have cut a log.
+    package let truncationCount: UInt64
     package let time: Duration
     package let stepCount: Int
     package let traceHash: UInt64
@@ -43,6 +47,7 @@ package struct SimulationReport: Sendable {
             + " deletes=\(tally.deletes) refused=\(tally.refused) unknown=\(tally.unknown)"
             + " unavailable=\(tally.unavailable) unreadable=\(tally.unreadable)"
             + " faults=\(self.faultCount) comparisons=\(self.stateComparisons)"
+            + " truncations=\(self.truncationCount)"
             + " virtual_ms=\(milliseconds) steps=\(self.stepCount)"
             + " trace=\(Hex.encode(withUnsafeBytes(of: self.traceHash.bigEndian) { Array($0) }))"
     }
@@ -105,6 +110,10 @@ package final class SimulationRun {
             seed: self.simulator.seed, violations: story.workload.violations + self.violations,
             tally: story.workload.tally, faultCount: story.plan.events.count,
             stateComparisons: self.agreement.comparisons,
+            truncationCount: self.cluster.running.reduce(0) { count, machine in
+                let meta = self.cluster.node(on: machine)?.meta
+                return count + (meta?.counters.truncations.value ?? 0)
+            },
             time: self.simulator.now - Instant(nanoseconds: 0),
             stepCount: self.simulator.stepCount, traceHash: self.simulator.trace.hash)
         self.simulator.discard()

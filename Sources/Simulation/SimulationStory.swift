@@ -1,5 +1,6 @@
 import Catalog
 import IORuntime
+import MetaNode
 import Node
 import ObjectAccess
 import Primitives
@@ -14,6 +15,9 @@ struct SimulationStory: Sendable {
     private let rates: FaultRates
     /// When all machines lose power together; nil where they never do.
     private let powerCut: Duration?
+    /// The machine whose disk fails a sync, and when: its node is lost for good, because nobody
+    /// knows any more what it holds. Nil where no disk does.
+    private let failingDisk: (machine: Int, time: Duration)?
     private let generator: SeededGenerator
 
     private var simulator: Simulator { self.cluster.simulator }
@@ -26,13 +30,21 @@ struct SimulationStory: Sendable {
             SimulatedClient(cluster, bucket: bucket), keyCount: settings.keyCount)
         var generator = SeededGenerator(seed: StableHash.mix(seed))
         var rates = FaultRates.swarm(&generator)
-        // A disk that fails a sync takes its node out for good, which is another story.
+        // Not in the plan: it takes its node out for good, where other faults end.
         rates[.failedSync] = nil
         self.rates = rates
         // What a quorum of the voters and the copies of every chunk survive.
+        let survivable = (settings.nodeCount - 1) / 2
+        let hasFailingDisk = survivable > 0 && generator.chance(0.25)
+        self.failingDisk =
+            hasFailingDisk
+            ? (
+                generator.below(settings.nodeCount),
+                generator.duration(in: .zero...(settings.span / 2))
+            ) : nil
         self.plan = FaultPlan(
             rates, nodeCount: settings.nodeCount, span: settings.span,
-            maximumDown: (settings.nodeCount - 1) / 2, &generator)
+            maximumDown: survivable - (hasFailingDisk ? 1 : 0), &generator)
         self.powerCut =
             generator.chance(0.5) ? generator.duration(in: .zero...settings.span) : nil
         self.generator = generator
@@ -90,9 +102,40 @@ struct SimulationStory: Sendable {
                     } catch { return }
                 })
         }
+        if let failingDisk {
+            self.simulator.allowsTermination = true
+            tasks.append(
+                loop.spawn {
+                    do { try await loop.sleep(for: failingDisk.time) } catch { return }
+                    self.cluster.machines[failingDisk.machine].disk.failingSync = 0
+                })
+        }
         try await director.carryOut(self.plan)
         for task in tasks { await task.finished() }
         self.simulator.network.conditions = .local
+        for machine in self.cluster.machines { machine.correctWallClock() }
+        self.checkTerminations()
+    }
+
+    /// Only the node whose disk failed may have ended itself, saying so.
+    private func checkTerminations() {
+        for machine in self.cluster.machines {
+            for termination in machine.terminations
+            where machine.index != self.failingDisk?.machine
+                || termination.status != MetaSettings.logFailureStatus
+            {
+                self.workload.violate(
+                    "\(machine.name) ended itself with \(termination.status): "
+                        + termination.reason)
+            }
+        }
+    }
+
+    /// The machines that every promise holds for at the end.
+    private var sound: [SimulatedNode] {
+        self.cluster.machines.filter { machine in
+            machine.index != self.failingDisk?.machine || machine.terminations.isEmpty
+        }
     }
 
     /// Every machine loses power at one instant, and all come back.
@@ -108,6 +151,7 @@ struct SimulationStory: Sendable {
     private func allJoin() async -> Bool {
         let end = self.simulator.now + self.settings.recoveryLimit
         while !self.missing.isEmpty {
+
             guard self.simulator.now < end else { return false }
             do { try await self.simulator.loop.sleep(for: .milliseconds(50)) } catch {
                 return false
@@ -117,15 +161,15 @@ struct SimulationStory: Sendable {
     }
 
     private var missing: [String] {
-        let running = self.cluster.running.map(\.index)
-        return self.cluster.machines.filter { !running.contains($0.index) }.map(\.name)
+        let sound = self.sound.map(\.index)
+        return self.cluster.missing.filter { sound.contains($0.index) }.map(\.name)
     }
 
     /// Reads every object through every node; what cannot be read now is lost.
     private func readBack() async throws {
         let attempts = 5
         for key in self.workload.keys {
-            for machine in self.cluster.machines {
+            for machine in self.sound {
                 var failure: String?
                 for _ in 0..<attempts {
                     failure = await self.workload.get(key, through: machine)
@@ -140,5 +184,6 @@ struct SimulationStory: Sendable {
                 }
             }
         }
+        for machine in self.sound { await self.workload.checkListing(through: machine) }
     }
 }

@@ -150,6 +150,20 @@ package final class Workload: Sendable {
         }
     }
 
+    /// When nobody writes, a listing has just the objects that can be read.
+    func checkListing(through machine: SimulatedNode) async {
+        let expected = self.history.operations.compactMap { key, operations -> ObjectKey? in
+            let last = operations.last { $0.action == .get }
+            guard case .read(.some) = last?.outcome else { return nil }
+            return key
+        }
+        switch await self.client.list(through: machine) {
+        case .success(let keys) where keys == expected: break
+        case let answer:
+            self.violate("a listing through \(machine.name) is \(answer.map { "\($0)" } ?? "none")")
+        }
+    }
+
     /// A body came back whole; it must be one that somebody stored.
     private func read(_ key: ObjectKey, _ body: [UInt8], _ head: ObjectHead?, call: Int) {
         guard let value = self.bodies.value(of: body),
