@@ -61,7 +61,7 @@ process_of() {
     local pid started
     read -r pid started 2>/dev/null <"$dir/node-$1/pid" || return 1
     [ "$(start_time "$pid")" = "$started" ] || return 1
-    tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$dir/node-$1/data" || return 1
+    grep -zqxF -- "$dir/node-$1/data" "/proc/$pid/cmdline" 2>/dev/null || return 1
     # A process that has ended and was not waited for yet.
     grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null && return 1
     echo "$pid"
