@@ -12,9 +12,6 @@ import Telemetry
 /// The port for who runs the node: `/metrics` (Prometheus), `/healthz`, `/status` (JSON). On
 /// loopback unless the configuration says otherwise; nothing on it changes anything.
 final class AdminPort: HTTPResponder {
-    /// What `/status` calls this release.
-    static let version = "0.1.0"
-
     private let identity: NodeIdentity
     private let registry: MetricsRegistry
     private let cluster: ClusterClient
@@ -68,45 +65,10 @@ final class AdminPort: HTTPResponder {
     }
 
     private func status() async -> String {
-        let configuration = self.identity.configuration
-        let groups = await self.meta?.groupStatuses() ?? []
-        let renderedGroups = groups.map { group, status in
-            "{\"group\":\(group),\"role\":\"\(status.role)\",\"term\":\(status.term),"
-                + "\"leader\":\(status.leader.map(\.description) ?? "null"),"
-                + "\"applied\":\(status.applied),\"commit\":\(status.commit)}"
-        }
-        var fields = [
-            "\"node\":\(configuration.node)", "\"cluster\":\"\(configuration.cluster)\"",
-            "\"zone\":\"\(Self.escaped(configuration.zone))\"",
-            "\"version\":\"\(Self.version)\"",
-            "\"ready\":\(self.cluster.incarnation != nil)",
-            "\"promise\":\"\(self.promise)\"",
-            "\"groups\":[\(renderedGroups.joined(separator: ","))]",
-        ]
-        if let store = await self.store?.status() {
-            fields.append(
-                "\"store\":{\"chunks\":\(store.chunks),\"sealedBytes\":\(store.sealedBytes),"
-                    + "\"segments\":\(store.segments),\"freeBytes\":\(store.freeBytes)}")
-        }
-        return "{\(fields.joined(separator: ","))}\n"
-    }
-
-    /// The promise in force for a cluster of this size.
-    private var promise: String {
-        switch self.identity.configuration.voters.count {
-        case 1: "one node: an acknowledged write survives a power cut, not the loss of the node"
-        case 2, 3, 4: "an acknowledged write survives the loss of any one node"
-        default: "an acknowledged write survives the loss of any two nodes"
-        }
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { out, scalar in
-            switch scalar {
-            case "\"", "\\": out += "\\\(scalar)"
-            case _ where scalar.value < 0x20: out += " "
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
+        StatusDocument(
+            configuration: self.identity.configuration,
+            isReady: self.cluster.incarnation != nil,
+            groups: await self.meta?.groupStatuses() ?? [], store: await self.store?.status()
+        ).json
     }
 }

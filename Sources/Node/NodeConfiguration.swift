@@ -63,7 +63,7 @@ package struct NodeConfiguration: Equatable, Sendable {
         "groups",
     ]
 
-    private static let roleNames: [(String, NodeRoles)] = [
+    static let roleNames: [(String, NodeRoles)] = [
         ("meta", .meta), ("store", .store), ("edge", .edge),
     ]
 

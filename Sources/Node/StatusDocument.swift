@@ -1,0 +1,75 @@
+import Catalog
+import ChunkProtocol
+import Consensus
+import Primitives
+
+/// What `/status` says of a node, as JSON (RFC 8259).
+package struct StatusDocument: Sendable {
+    /// What the document calls this release.
+    package static let version = "0.1.0"
+
+    package let configuration: NodeConfiguration
+    /// Whether the node has joined its cluster.
+    package let isReady: Bool
+    package let groups: [(group: GroupID, status: RaftStatus)]
+    /// Nil on nodes that keep no chunks.
+    package let store: StoreStatus?
+
+    package init(
+        configuration: NodeConfiguration, isReady: Bool,
+        groups: [(group: GroupID, status: RaftStatus)], store: StoreStatus?
+    ) {
+        self.configuration = configuration
+        self.isReady = isReady
+        self.groups = groups
+        self.store = store
+    }
+
+    package var json: String {
+        let roles = NodeConfiguration.roleNames
+            .filter { self.configuration.roles.contains($0.1) }.map { "\"\($0.0)\"" }
+        var fields = [
+            "\"node\":\(self.configuration.node)",
+            "\"cluster\":\"\(self.configuration.cluster)\"",
+            "\"zone\":\"\(Self.escaped(self.configuration.zone))\"",
+            "\"roles\":[\(roles.joined(separator: ","))]",
+            "\"version\":\"\(Self.version)\"",
+            "\"ready\":\(self.isReady)",
+            "\"promise\":\"\(self.promise)\"",
+            "\"groups\":[\(self.groups.map(Self.json).joined(separator: ","))]",
+        ]
+        if let store = self.store {
+            fields.append(
+                "\"store\":{\"chunks\":\(store.chunks),\"sealedBytes\":\(store.sealedBytes),"
+                    + "\"segments\":\(store.segments),\"freeBytes\":\(store.freeBytes)}")
+        }
+        return "{\(fields.joined(separator: ","))}\n"
+    }
+
+    private static func json(_ group: GroupID, _ status: RaftStatus) -> String {
+        "{\"group\":\(group),\"role\":\"\(status.role)\",\"term\":\(status.term),"
+            + "\"leader\":\(status.leader.map(\.description) ?? "null"),"
+            + "\"applied\":\(status.applied),\"commit\":\(status.commit)}"
+    }
+
+    /// The promise in force for a cluster of this size.
+    private var promise: String {
+        switch self.configuration.peers.count {
+        case 1: "one node: an acknowledged write survives a power cut, not the loss of the node"
+        case 2, 3, 4: "an acknowledged write survives the loss of any one node"
+        default: "an acknowledged write survives the loss of any two nodes"
+        }
+    }
+
+    /// Text between quotes: what must be escaped is, control characters as `\\u00XX`.
+    private static func escaped(_ text: String) -> String {
+        text.unicodeScalars.reduce(into: "") { out, scalar in
+            switch scalar {
+            case "\"", "\\": out += "\\\(scalar)"
+            case _ where scalar.value < 0x20:
+                out += "\\u00" + Hex.encode([UInt8(scalar.value)])
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+    }
+}
