@@ -176,6 +176,9 @@ package struct SimulatedClusterSettings: Sendable {
     /// One node, or three and more; zones are dealt as in the local cluster.
     package var nodeCount = 5
     package var zones = ["a", "a", "b", "b", "c"]
+    /// The buckets that clients will make. Groups begin with the slots of these names alone: 65,536
+    /// rows on every replica would be most of a short run's work.
+    package var buckets = ["photos", "simulated"].compactMap { BucketName($0) }
     /// Small chunks and a small cache, so that a run of moderate size cuts, evicts and fetches.
     package var access: ObjectAccessSettings
     /// Short logs and segments, so that followers fall behind what is kept in memory, logs are cut,

@@ -21,8 +21,10 @@ struct SimulatedIdentities {
     let credentials = SimulatedCredentials(
         accessKey: "HF0123456789ABCDEF", secret: "secretOfTheSimulatedCluster")
     private let plans: [NewCluster.NodePlan]
+    private let buckets: [BucketName]
 
     init(_ settings: SimulatedClusterSettings) {
+        self.buckets = settings.buckets
         self.plans = (1...settings.nodeCount).map { number in
             func address(_ port: UInt16) -> SocketAddress {
                 SocketAddress(host: "10.0.0.\(number)", port: port)
@@ -40,11 +42,12 @@ struct SimulatedIdentities {
             let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes))
         else { brokenInvariant("randomness comes in the size that was asked for") }
         let master = MasterKey(masterKey)
-        let bootstrap = try NewCluster.bootstrap(
+        let whole = try NewCluster.bootstrap(
             cluster: cluster, nodes: self.plans, accessKey: self.credentials.accessKey,
             secret: self.credentials.secret,
             linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
             randomness: randomness)
+        let bootstrap = self.owningOnlyWhatIsUsed(whole)
         let voters = NewCluster.voters(of: self.plans)
         let peers = Dictionary(uniqueKeysWithValues: self.plans.map { ($0.node, $0.peer) })
         let none = CertifiedKey(certificatePEM: "", keyPEM: "")
@@ -59,5 +62,21 @@ struct SimulatedIdentities {
                 authority: "", node: none, door: none, masterKey: isMeta ? master : nil,
                 bootstrap: isMeta ? bootstrap : nil)
         }
+    }
+
+    /// The same cluster, whose groups own no slots but those of the buckets and the access key.
+    private func owningOnlyWhatIsUsed(_ whole: Bootstrap) -> Bootstrap {
+        let used = Set(self.buckets.map(\.slot) + [whole.firstAccessKey.id.slot]).sorted()
+        let slots = used.compactMap { slot in
+            whole.groupTable.group(owning: slot).map { group in
+                SlotAssignment(slots: SlotRange(first: slot, last: slot), group: group)
+            }
+        }
+        return Bootstrap(
+            cluster: whole.cluster, firstAccessKey: whole.firstAccessKey,
+            linkKey: whole.linkKey, nodes: whole.nodes, layout: whole.layout,
+            groupTable: GroupTable(
+                version: whole.groupTable.version, groups: whole.groupTable.groups,
+                slots: slots))
     }
 }

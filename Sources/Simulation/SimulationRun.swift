@@ -69,7 +69,7 @@ package final class SimulationRun {
     private var violations: [String] = []
 
     /// How often states are compared while the run goes on.
-    private static let observationPeriod: Duration = .seconds(20)
+    private static let observationPeriod: Duration = .seconds(5)
     /// How long replicas may differ in what they have applied when nobody writes.
     private static let settlingLimit: Duration = .seconds(30)
 
