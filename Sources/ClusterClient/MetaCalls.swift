@@ -135,7 +135,8 @@ extension PeerResponse {
 
     /// What `init(fitting:)` was given.
     package var fittedMessage: [UInt8] {
-        self.head.isEmpty ? Array(self.body.joined()) : self.head
+        guard self.head.isEmpty else { return self.head }
+        return self.body.count == 1 ? self.body[0] : Array(self.body.joined())
     }
 }
 

@@ -120,10 +120,13 @@ package struct NewCluster: Sendable {
 
     /// The cluster's first facts; what they keep secret is wrapped by the master key.
     ///
-    /// - Parameter linkSeed: `Ed25519PrivateKey.seedSizeBytes` of the private link key.
+    /// - Parameters:
+    ///   - linkSeed: `Ed25519PrivateKey.seedSizeBytes` of the private link key.
+    ///   - partitionBits: the base-2 logarithm of the number of partitions, fixed for ever.
     package static func bootstrap(
         cluster: ClusterID, nodes: [NodePlan], accessKey: String, secret: String,
-        linkSeed: [UInt8], master: MasterKey, randomness: (Int) -> [UInt8]
+        linkSeed: [UInt8], master: MasterKey, partitionBits: Int = 16,
+        randomness: (Int) -> [UInt8]
     ) throws(Fault) -> Bootstrap {
         guard let linkKey = Ed25519PrivateKey(seed: linkSeed) else {
             brokenInvariant("a link key's seed has \(Ed25519PrivateKey.seedSizeBytes) bytes")
@@ -135,7 +138,8 @@ package struct NewCluster: Sendable {
         let voters = Self.voters(of: nodes)
         let layout: Layout
         do throws(LayoutFault) {
-            layout = try LayoutBuilder.build(version: LayoutVersion(1), nodes: descriptors)
+            layout = try LayoutBuilder.build(
+                version: LayoutVersion(1), nodes: descriptors, partitionBits: partitionBits)
         } catch { throw .layout(error) }
         func wrap(_ secret: [UInt8], _ context: String) -> [UInt8] {
             master.wrap(secret, context: context, nonce: randomness(MasterKey.nonceSizeBytes))
