@@ -18,6 +18,9 @@ struct SimulatedIdentities {
     static let adminPort: UInt16 = 9100
     static let httpsPort: UInt16 = 9400
 
+    /// Enough for every set of three homes among five nodes.
+    private static let partitionBits = 8
+
     let credentials = SimulatedCredentials(
         accessKey: "HF0123456789ABCDEF", secret: "secretOfTheSimulatedCluster")
     private let plans: [NewCluster.NodePlan]
@@ -46,7 +49,7 @@ struct SimulatedIdentities {
             cluster: cluster, nodes: self.plans, accessKey: self.credentials.accessKey,
             secret: self.credentials.secret,
             linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
-            randomness: randomness)
+            partitionBits: Self.partitionBits, randomness: randomness)
         let bootstrap = self.owningOnlyWhatIsUsed(whole)
         let voters = NewCluster.voters(of: self.plans)
         let peers = Dictionary(uniqueKeysWithValues: self.plans.map { ($0.node, $0.peer) })
