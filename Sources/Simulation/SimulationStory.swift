@@ -162,7 +162,10 @@ struct SimulationStory: Sendable {
 
     private var missing: [String] {
         let sound = self.sound.map(\.index)
-        return self.cluster.missing.filter { sound.contains($0.index) }.map(\.name)
+        return self.cluster.missing.filter { sound.contains($0.index) }.map { machine in
+            let fault = self.cluster.startFault(on: machine)
+            return machine.name + (fault.map { " (\($0))" } ?? "")
+        }
     }
 
     /// Reads every object through every node; what cannot be read now is lost.
