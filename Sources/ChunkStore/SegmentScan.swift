@@ -10,13 +10,17 @@ import Primitives
 /// | what stands there                          | what it means            | next            |
 /// |--------------------------------------------|--------------------------|-----------------|
 /// | a valid chunk header, all frames as summed  | a whole record           | behind it       |
-/// | a valid chunk header, a frame not as summed | torn by a crash: no copy | next boundary   |
+/// | a valid chunk header, a frame not as summed | torn, or rotten since    | next boundary   |
 /// | a valid tombstone                           | the chunk was deleted    | behind it       |
 /// | anything else                               | never written, or torn   | next boundary   |
 ///
-/// A torn record was never acknowledged, because its sync had not returned. A whole one may be in
-/// the system's memory only (the process was killed before the sync), so a segment is synced before
-/// it is looked at: what the index names survives a power cut from then on.
+/// A torn record was never acknowledged, because its sync had not returned; a rotten one was, and
+/// must not vanish silently. Nobody can tell the two apart, so either is entered where no whole
+/// record of the chunk is known: a read of its bad frames says so and is answered from another
+/// copy, its good frames are served, and a put of the chunk writes it anew.
+///
+/// A whole record may be in the system's memory only (the process was killed before the sync), so a
+/// segment is synced before it is looked at: what the index names survives a power cut from then on.
 ///
 /// An index that is ahead of its segments was made for others, or the disk has lost what it had
 /// synced. It is emptied, and everything is looked at.
@@ -69,7 +73,7 @@ struct SegmentScan {
             let start = number == watermark.segment ? watermark.offset : 0
             try self.scan(number, from: start, into: &findings)
         }
-        if findings.records + findings.tombstones > 0 {
+        if findings.records + findings.tombstones + findings.torn > 0 {
             try Fault.onIndex { () throws(StoreFault) in try self.index.flush() }
         }
         return findings
@@ -108,41 +112,56 @@ struct SegmentScan {
                 continue
             }
             let end = offset + UInt64(record.recordBytes)
-            if try self.take(record, segment, offset, end, into: &findings) {
-                offset = end
-            } else {
-                findings.torn += 1
-                offset += UInt64(SegmentFormat.alignment)
+            let isWhole = try self.isWhole(record, segment, offset)
+            if isWhole { offset = end } else { offset += UInt64(SegmentFormat.alignment) }
+            try self.take(record, at: (segment, end), isWhole: isWhole, into: &findings)
+        }
+    }
+
+    private func place(
+        of record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
+    ) -> ChunkIndex.Place {
+        ChunkIndex.Place(
+            segment: segment, offset: offset, sealedBytes: UInt32(record.sealedBytes),
+            frameCount: UInt16(record.frameChecksums.count))
+    }
+
+    /// Whether every frame is as its checksum says.
+    private func isWhole(
+        _ record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
+    ) throws(Fault) -> Bool {
+        guard record.kind == .chunk else { return true }
+        do throws(SegmentReader.Fault) {
+            _ = try SegmentReader(files: self.files).frames(
+                0..<record.frameChecksums.count, of: record.name,
+                at: self.place(of: record, segment, offset))
+            return true
+        } catch {
+            switch error {
+            case .noRecord, .checksumMismatch: return false
+            case .file(let fault): throw .file(fault)
             }
         }
     }
 
-    /// Enters a record that is whole; false when it is torn.
+    /// Enters a record.
+    ///
+    /// - Parameter end: the segment, and where in it the next record may stand.
     private func take(
-        _ record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64, _ end: UInt64,
+        _ record: SegmentFormat.Record, at end: (segment: UInt64, offset: UInt64), isWhole: Bool,
         into findings: inout Findings
-    ) throws(Fault) -> Bool {
-        let place = ChunkIndex.Place(
-            segment: segment, offset: offset, sealedBytes: UInt32(record.sealedBytes),
-            frameCount: UInt16(record.frameChecksums.count))
-        if record.kind == .chunk {
-            do throws(SegmentReader.Fault) {
-                _ = try SegmentReader(files: self.files).frames(
-                    0..<record.frameChecksums.count, of: record.name, at: place)
-            } catch {
-                switch error {
-                case .noRecord, .checksumMismatch: return false
-                case .file(let fault): throw .file(fault)
-                }
-            }
-        }
+    ) throws(Fault) {
+        let offset = end.offset - UInt64(record.recordBytes)
         do throws(StoreFault) {
             let known = try self.index.place(of: record.name)
+            if !isWhole { findings.torn += 1 }
+            if !isWhole, known != nil { return }
             var batch = WriteBatch()
             switch record.kind {
             case .chunk:
-                ChunkIndex.put(place, of: record.name, into: &batch)
-                findings.records += 1
+                ChunkIndex.put(
+                    self.place(of: record, end.segment, offset), of: record.name, into: &batch)
+                findings.records += isWhole ? 1 : 0
                 findings.chunks += known == nil ? 1 : 0
                 findings.sealedBytes += known == nil ? UInt64(record.sealedBytes) : 0
             case .tombstone:
@@ -153,9 +172,9 @@ struct SegmentScan {
             }
             ChunkIndex.set(
                 chunks: findings.chunks, sealedBytes: findings.sealedBytes, in: &batch)
-            ChunkIndex.set(ChunkIndex.Watermark(segment: segment, offset: end), in: &batch)
+            let next = isWhole ? end.offset : offset + UInt64(SegmentFormat.alignment)
+            ChunkIndex.set(ChunkIndex.Watermark(segment: end.segment, offset: next), in: &batch)
             try self.index.store.write(batch, .unlogged)
         } catch { throw .index(error) }
-        return true
     }
 }

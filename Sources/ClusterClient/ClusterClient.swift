@@ -180,7 +180,7 @@ package struct ClusterClientSettings: Sendable {
     /// Every meta node.
     package var metaNodes: [NodeID]
     /// One attempt at one node.
-    package var attemptTimeout: Duration = .seconds(2)
+    package var attemptTimeout: Duration = .seconds(1)
     /// A whole call of the client's own.
     package var callTimeout: Duration = .seconds(10)
     /// How often the layout and the group table are asked for.

@@ -98,7 +98,8 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
             "A header or parameter you provided implies functionality that is not implemented"
         case .preconditionFailed: "At least one of the pre-conditions you specified did not hold"
         case .requestTimeout: "Your socket connection to the server was not used within the time"
-        case .serviceUnavailable: "Please reduce your request rate or try again later"
+        case .serviceUnavailable:
+            "Too few nodes can be reached at the moment, or this one is still starting; try again"
         case .signatureDoesNotMatch:
             "The request signature we calculated does not match the signature you provided"
         case .contentHashMismatch:
