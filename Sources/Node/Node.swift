@@ -228,9 +228,16 @@ private struct Roles {
             directory: directory, reserveBytes: self.options.reserveBytes,
             segmentBytes: self.options.segmentBytes)
         do throws(ChunkStoreFault) {
-            return try await ChunkStore.open(
+            let store = try await ChunkStore.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
                 end: self.end, registry: self.registry)
+            let damaged = store.counters.recordsTorn.value
+            if damaged > 0 {
+                self.logger.component("store").warning(
+                    "chunks with bad frames were found; they are answered from other copies",
+                    ["chunks": damaged])
+            }
+            return store
         } catch {
             switch error {
             case .inUse(let directory):
