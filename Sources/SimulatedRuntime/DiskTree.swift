@@ -237,6 +237,22 @@ extension DiskTree {
     }
 }
 
+// MARK: - The end of the world
+
+extension DiskTree {
+    /// Frees what files and stores hold. Open files of tasks that will never run again keep the
+    /// objects themselves.
+    mutating func discard() {
+        Self.walk(self.root, "") { _, entry in
+            switch entry {
+            case .file(let file): file.content = FileContent()
+            case .directory(let directory): directory.store?.discard()
+            }
+        }
+        self = DiskTree()
+    }
+}
+
 // MARK: - Walks, in the order of the names
 
 extension DiskTree {

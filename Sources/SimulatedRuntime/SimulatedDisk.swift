@@ -38,7 +38,7 @@ package final class SimulatedDisk: @unchecked Sendable {
         self.capacityBytes > self.usedBytes ? self.capacityBytes - self.usedBytes : 0
     }
 
-    func discard() { self.tree = DiskTree() }
+    func discard() { self.tree.discard() }
 }
 
 // MARK: - Deaths

@@ -75,6 +75,13 @@ final class StoreMedium {
         self.pending = []
     }
 
+    /// Frees the pairs; the store is used no more.
+    func discard() {
+        self.current = []
+        self.durable = []
+        self.pending = []
+    }
+
     var contents: StoreContents {
         StoreContents(
             families: zip(self.familyNames, self.durable).map { (name: $0, pairs: $1) })
