@@ -99,7 +99,18 @@ package final class SimulatedCluster: Sendable {
             case .failure(let fault): processes[machine.index]?.fault = fault
             }
         }
-        if case .failure(let fault) = started { environment.log("did not start: \(fault)") }
+        guard case .failure(let fault) = started else { return }
+        environment.log("did not start: \(fault)")
+        if fault.mayPass { self.simulator.loop.spawn { await self.superviseRestart(of: machine) } }
+    }
+
+    /// Ends a process that could not start its node and tries again, as a supervisor does.
+    private func superviseRestart(of machine: SimulatedNode) async {
+        let environment = machine.environment
+        do { try await self.simulator.loop.sleep(for: .seconds(1)) } catch { return }
+        guard environment.isAlive else { return }
+        machine.crash()
+        self.restart(machine)
     }
 
     /// A new process on a machine whose process has died.
@@ -168,6 +179,16 @@ package final class SimulatedCluster: Sendable {
             promise.keep(nil)
         }
         return await promise.value
+    }
+}
+
+extension NodeFault {
+    /// Whether another start may succeed; the others want a person.
+    fileprivate var mayPass: Bool {
+        switch self {
+        case .file, .store, .cannotListen, .stopped: true
+        case .identity, .foreignData, .dataGone, .damaged: false
+        }
     }
 }
 
