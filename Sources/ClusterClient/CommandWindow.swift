@@ -26,7 +26,7 @@ package struct CommandWindow: Sendable {
 
     private var phase = Phase.closed
     private var next: UInt64 = 0
-    /// Numbers given out in this session whose outcome is not yet known here, ascending.
+    /// Numbers given out in the open session whose outcome is not yet known here, ascending.
     private var pending: [UInt64] = []
 
     package init() {}

@@ -31,7 +31,7 @@ struct EdgeRequest: Sendable {
         self.method = method
         var text = "\(prefix)\(path.bucket)"
         if !path.isBucket { text += "/" + path.key }
-        self.rawPath = Signing.PercentCoding.encode(text.utf8, keepingSlash: true)
+        self.rawPath = PercentCoding.encode(text.utf8, keepingSlashes: true)
         self.query = query.map { (name: $0, value: $1) }
         self.subject = path.description
     }

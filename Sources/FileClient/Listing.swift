@@ -59,7 +59,7 @@ package struct ListingPage: Equatable, Sendable {
         guard isEncoded else { return text }
         // S3 itself writes a space as a plus sign, and a plus sign as %2B.
         let bytes = text.utf8.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }
-        guard let decoded = Signing.PercentCoding.decode(bytes[...]) else { return nil }
+        guard let decoded = PercentCoding.decode(bytes[...]) else { return nil }
         return String(validating: decoded, as: UTF8.self)
     }
 }

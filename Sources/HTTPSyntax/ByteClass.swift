@@ -21,12 +21,6 @@ enum ByteClass {
         Self.contains(byte, low: 0x2fff_7ff2_0000_0000, high: 0x47ff_fffe_afff_fffe)
     }
 
-    /// `unreserved` (RFC 3986 §2.3): the bytes that a canonical URI never escapes.
-    @inline(__always)
-    static func isUnreserved(_ byte: UInt8) -> Bool {
-        Self.contains(byte, low: 0x03ff_6000_0000_0000, high: 0x47ff_fffe_87ff_fffe)
-    }
-
     /// Visible ASCII, space, tab and the bytes above ASCII that old texts hold (RFC 9110 §5.5).
     @inline(__always)
     static func isFieldValue(_ byte: UInt8) -> Bool {

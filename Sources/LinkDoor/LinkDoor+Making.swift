@@ -54,7 +54,7 @@ package struct LinkWish: Equatable, Sendable {
     }
 
     private static func text(_ raw: ArraySlice<UInt8>) -> String? {
-        HTTPSyntax.PercentCoding.decode(raw).flatMap { String(validating: $0, as: UTF8.self) }
+        PercentCoding.decode(raw).flatMap { String(validating: $0, as: UTF8.self) }
     }
 
     private static func readMethods(_ text: String) throws(S3Refusal) -> LinkMethods {
@@ -114,7 +114,7 @@ extension LinkDoor {
 
     /// One line of JSON; none of its values has a character that JSON would have escaped.
     package static func answer(_ path: LinkPath, query: String, expirySeconds: Int64) -> [UInt8] {
-        let name = HTTPSyntax.PercentCoding.encode(path.bytes, keepingSlashes: true)
+        let name = PercentCoding.encode(path.bytes, keepingSlashes: true)
         let expires = ISOTime.textInSeconds(Timestamp(milliseconds: expirySeconds * 1_000))
         let text = String(decoding: Self.pathPrefix + name, as: UTF8.self)
         return Array("{\"path\":\"\(text)?\(query)\",\"expires\":\"\(expires)\"}\n".utf8)

@@ -103,7 +103,7 @@ package struct LinkDoor: Sendable {
     package static func target(
         _ rawPath: ArraySlice<UInt8>
     ) throws(S3Refusal) -> (BucketName, ObjectKey) {
-        guard let bytes = HTTPSyntax.PercentCoding.decode(rawPath) else {
+        guard let bytes = PercentCoding.decode(rawPath) else {
             throw S3Refusal(.invalidURI)
         }
         let slash = bytes.firstIndex(of: UInt8(ascii: "/")) ?? bytes.endIndex

@@ -24,7 +24,7 @@ extension S3Door {
     ) -> XMLWriter {
         func coded(_ name: [UInt8]) -> [UInt8] {
             request.encodesNames
-                ? HTTPSyntax.PercentCoding.encode(name, keepingSlashes: true) : name
+                ? PercentCoding.encode(name, keepingSlashes: true) : name
         }
         var xml = XMLWriter()
         xml.element("ListBucketResult", namespace: XMLWriter.s3Namespace) { xml in

@@ -1,6 +1,7 @@
 import Catalog
 import HTTPSyntax
 import ObjectExchange
+import Primitives
 
 /// What a request asks of S3 (path style), before anything is known of who asks.
 package enum S3Operation: Equatable, Sendable {
@@ -49,8 +50,8 @@ package enum S3Operation: Equatable, Sendable {
         let rest = path.dropFirst()
         if rest.isEmpty { return (nil, []) }
         let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        guard let bucket = HTTPSyntax.PercentCoding.decode(rest[..<slash]),
-            let key = HTTPSyntax.PercentCoding.decode(rest[slash...].dropFirst())
+        guard let bucket = PercentCoding.decode(rest[..<slash]),
+            let key = PercentCoding.decode(rest[slash...].dropFirst())
         else { throw S3Refusal(.invalidURI) }
         return (bucket, key)
     }

@@ -1,5 +1,6 @@
 import HTTPSyntax
 import ObjectExchange
+import Primitives
 
 /// The parameters of a query, decoded once.
 package struct S3Query: Equatable, Sendable {
@@ -18,8 +19,8 @@ package struct S3Query: Equatable, Sendable {
         }
         var parameters: [Parameter] = []
         for piece in QueryParameter.split(rawQuery) {
-            guard let name = HTTPSyntax.PercentCoding.decode(piece.name),
-                let value = HTTPSyntax.PercentCoding.decode(piece.value ?? []),
+            guard let name = PercentCoding.decode(piece.name),
+                let value = PercentCoding.decode(piece.value ?? []),
                 let text = String(validating: name, as: UTF8.self)
             else { throw S3Refusal(.invalidURI) }
             parameters.append(Parameter(name: text, value: value))

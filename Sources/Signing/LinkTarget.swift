@@ -1,3 +1,5 @@
+internal import Primitives
+
 /// The name that a request asks for, after the doubtful ones are refused.
 package struct LinkTarget: Equatable, Sendable {
     /// `bucket/key`, decoded.

@@ -16,7 +16,7 @@ package enum SigV4Canonical {
         else { return nil }
         var text = Array(request.method.utf8)
         text.append(Self.newline)
-        text += PercentCoding.encode(path, keepingSlash: true)
+        text += PercentCoding.encode(path, keepingSlashes: true)
         text.append(Self.newline)
         text += Self.query(query)
         text.append(Self.newline)
@@ -49,8 +49,8 @@ package enum SigV4Canonical {
         let signature = Array("X-Amz-Signature".utf8)
         let encoded = query.parameters.filter { $0.name != signature }.map {
             (
-                name: PercentCoding.encode($0.name, keepingSlash: false),
-                value: PercentCoding.encode($0.value, keepingSlash: false)
+                name: PercentCoding.encode($0.name, keepingSlashes: false),
+                value: PercentCoding.encode($0.value, keepingSlashes: false)
             )
         }
         let sorted = encoded.sorted { a, b in

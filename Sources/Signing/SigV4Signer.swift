@@ -86,9 +86,9 @@ extension SignableRequest {
     /// Adds a query parameter, encoding its value.
     package mutating func append(_ name: String, _ value: String) {
         if !self.rawQuery.isEmpty { self.rawQuery.append(UInt8(ascii: "&")) }
-        self.rawQuery += PercentCoding.encode(name.utf8, keepingSlash: false)
+        self.rawQuery += PercentCoding.encode(name.utf8, keepingSlashes: false)
         self.rawQuery.append(UInt8(ascii: "="))
-        self.rawQuery += PercentCoding.encode(value.utf8, keepingSlash: false)
+        self.rawQuery += PercentCoding.encode(value.utf8, keepingSlashes: false)
     }
 
     /// The target in origin form, to stand in a request line or behind a host in a URL.

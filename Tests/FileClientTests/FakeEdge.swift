@@ -83,7 +83,7 @@ final class FakeEdge: HTTPResponder {
     private func answer(_ head: RequestHead, _ exchange: HTTPExchange)
         async throws(HTTPExchangeFault)
     {
-        let path = HTTPSyntax.PercentCoding.decode(head.path) ?? []
+        let path = PercentCoding.decode(head.path) ?? []
         let parts = path.dropFirst().split(
             separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
         let bucket = String(decoding: parts[0], as: UTF8.self)
@@ -230,13 +230,13 @@ final class FakeEdge: HTTPResponder {
         let parameters = QueryParameter.split(head.query ?? [])
         func value(_ name: String) -> String {
             let found = parameters.first { $0.name.elementsEqual(name.utf8) }?.value ?? []
-            return String(decoding: HTTPSyntax.PercentCoding.decode(found) ?? [], as: UTF8.self)
+            return String(decoding: PercentCoding.decode(found) ?? [], as: UTF8.self)
         }
         let (prefix, token) = (value("prefix"), value("continuation-token"))
         let keys = self.store.keys(bucket).filter { $0.hasPrefix(prefix) && $0 > token }
         let page = keys.prefix(self.pageKeys)
         let entries = page.map { key in
-            let encoded = HTTPSyntax.PercentCoding.encode(key.utf8, keepingSlashes: true)
+            let encoded = PercentCoding.encode(key.utf8, keepingSlashes: true)
             let size = self.store.content(bucket, key)?.count ?? 0
             return "<Contents><Key>\(String(decoding: encoded, as: UTF8.self))</Key>"
                 + "<Size>\(size)</Size></Contents>"

@@ -12,9 +12,9 @@ struct SeedTests {
     /// A minute's work is a second's in a release build, and ten times as much in a debug build.
     /// `holdfast-simulate --seeds` runs as many as one has time for.
     #if DEBUG
-        private static let seeds: ClosedRange<UInt64> = 1...3
+    private static let seeds: ClosedRange<UInt64> = 1...3
     #else
-        private static let seeds: ClosedRange<UInt64> = 1...30
+    private static let seeds: ClosedRange<UInt64> = 1...30
     #endif
 
     @Test(arguments: Self.seeds)

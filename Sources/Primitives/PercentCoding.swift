@@ -1,18 +1,16 @@
-import Primitives
-
-/// The escapes of RFC 3986 §2.1.
-package enum PercentCoding {
+/// The escapes of RFC 3986 §2.1, in the form that signatures are made over: upper-case digits, and
+/// every byte escaped but the unreserved ones.
+public enum PercentCoding {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    /// Escapes every byte but letters, digits, `-`, `_`, `.` and `~`, with upper-case digits: the
-    /// form that signatures are made over. A path keeps its slashes.
-    package static func encode(
+    /// Escapes every byte but letters, digits, `-`, `_`, `.` and `~`. A path keeps its slashes.
+    public static func encode(
         _ bytes: some Sequence<UInt8>, keepingSlashes: Bool = false
     ) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(bytes.underestimatedCount)
         for byte in bytes {
-            if ByteClass.isUnreserved(byte) || keepingSlashes && byte == ByteClass.slash {
+            if Self.isUnreserved(byte) || keepingSlashes && byte == UInt8(ascii: "/") {
                 text.append(byte)
             } else {
                 text.append(UInt8(ascii: "%"))
@@ -25,7 +23,7 @@ package enum PercentCoding {
 
     /// Resolves each escape once. A plus sign stays a plus sign. Nil when a `%` is not followed by
     /// two hexadecimal digits.
-    package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    public static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         var position = text.startIndex
@@ -43,21 +41,14 @@ package enum PercentCoding {
         }
         return bytes
     }
-}
 
-/// One parameter of a query, with nothing decoded.
-package struct QueryParameter: Equatable, Sendable {
-    package let name: ArraySlice<UInt8>
-    /// Nil when there is no equals sign, as in `?delete`.
-    package let value: ArraySlice<UInt8>?
-
-    /// The parameters in the order they were sent; empty pieces between ampersands are left out.
-    package static func split(_ query: ArraySlice<UInt8>) -> [QueryParameter] {
-        query.split(separator: UInt8(ascii: "&")).map { piece in
-            guard let equals = piece.firstIndex(of: UInt8(ascii: "=")) else {
-                return QueryParameter(name: piece, value: nil)
-            }
-            return QueryParameter(name: piece[..<equals], value: piece[(equals + 1)...])
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+            UInt8(ascii: "."), UInt8(ascii: "~"):
+            true
+        default: false
         }
     }
 }
