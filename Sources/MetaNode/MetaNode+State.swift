@@ -1,6 +1,7 @@
 import ClusterClient
 import Consensus
 import IORuntime
+import OrderedStorage
 import Primitives
 import Telemetry
 
@@ -23,10 +24,7 @@ extension MetaNode {
                 state.apply(entries, after: applied)
             }
             if let fault = run.fault {
-                await self.end(
-                    MetaSettings.logFailureStatus,
-                    "group \(group): the state could not be written: \(fault); "
-                        + "check the disk, then start the node again")
+                await self.endUnwritten("the state of group \(group)", fault)
             }
             self.post(.applied(group, run))
         }
@@ -64,12 +62,32 @@ extension MetaNode {
             switch outcome {
             case .success(let (durable, anchor)):
                 self.post(.maintained(group, durable: durable, truncate: anchor))
-            case .failure(let fault):
+            case .failure(.store(let fault)):
+                await self.endUnwritten("the state of group \(group)", fault)
+            case .failure(.damaged(let group, let reason)):
                 await self.end(
-                    MetaSettings.logFailureStatus,
-                    "group \(group): the state could not be made durable: \(fault); "
-                        + "check the disk, then start the node again")
+                    MetaSettings.damagedStatus,
+                    "group \(group): \(reason); check the disk, then replace this node")
             }
+        }
+    }
+
+    /// Ends the process over a write that failed. One that found no room was acknowledged to nobody,
+    /// and what of it was written is a torn end that the next start drops; after any other fault what
+    /// the disk holds is unknown. Disks of a cluster fill together: were a full one called damaged,
+    /// all would be.
+    nonisolated func endUnwritten(_ what: String, _ fault: StoreFault) async -> Never {
+        switch fault {
+        case .full:
+            await self.end(
+                MetaSettings.diskFullStatus,
+                "\(what) could not be written: \(fault); nothing acknowledged is lost: "
+                    + "make room, then start the node again")
+        case .device, .corrupt, .misuse:
+            await self.end(
+                MetaSettings.logFailureStatus,
+                "\(what) could not be written: \(fault); what the disk holds is unknown: "
+                    + "check the disk, then wipe this node and let it rejoin")
         }
     }
 

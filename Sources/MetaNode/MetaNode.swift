@@ -389,12 +389,7 @@ package actor MetaNode {
                     return nil
                 } catch { return error }
             }
-            if let fault {
-                await self.end(
-                    MetaSettings.logFailureStatus,
-                    "the Raft log could not be written: \(fault); what the disk holds is "
-                        + "unknown: check the disk, then wipe this node and let it rejoin")
-            }
+            if let fault { await self.endUnwritten("the Raft log", fault) }
             self.post(.written(finished))
         }
     }

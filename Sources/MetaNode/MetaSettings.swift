@@ -34,6 +34,9 @@ package struct MetaSettings: Sendable {
 
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70
+    /// How a process ends whose log or state found no room on the disk. Nothing that was
+    /// acknowledged is in doubt, so it may be started again.
+    package static let diskFullStatus: Int32 = 72
     /// How a process ends whose metadata is not what its disk had confirmed.
     package static let damagedStatus: Int32 = 71
 

@@ -1,4 +1,5 @@
 import IORuntime
+import MetaNode
 import Primitives
 
 /// The agreement between a node's identity and its data: each knows of the other, so that neither
@@ -57,6 +58,13 @@ package struct DataDirectory: Sendable {
     ) throws(FileFault) -> String? {
         guard try files.status(path) != nil else { return nil }
         return String(decoding: try files.contents(of: path), as: UTF8.self)
+    }
+
+    /// Notes why the process ends, where it must not simply be started again. A disk that was full
+    /// has damaged nothing.
+    package func noteEnd(_ status: Int32, _ reason: String, _ files: any FileSystem) {
+        guard status != MetaSettings.diskFullStatus else { return }
+        self.markDamaged(reason, files)
     }
 
     /// Notes that the disk has failed this node, where the next start sees it: best effort, because

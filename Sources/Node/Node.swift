@@ -111,7 +111,7 @@ package final class Node: Sendable {
         let files = environment.files
         try await environment.blocking(.disk) { () throws(NodeFault) in try data.claim(files) }
         let end: ProcessEnd = { status, reason in
-            await environment.blocking(.disk) { data.markDamaged(reason, files) }
+            await environment.blocking(.disk) { data.noteEnd(status, reason, files) }
             await environment.terminate(status: status, reason: reason)
         }
 

@@ -141,6 +141,29 @@ struct GroupStoryTests {
         }
     }
 
+    @Test func `a full disk ends a node, which goes on when there is room again`() throws {
+        let world = try MetaWorld(seed: 8)
+        world.simulator.allowsTermination = true
+        try world.tell {
+            let names = Self.names(3)
+            try await Self.expectCreated(names[0], in: world, through: world.machines[0])
+            let leader = try await Self.leader(in: world)
+            let other = try #require(world.machines.first { $0 !== leader })
+            let capacityBytes = leader.disk.capacityBytes
+            leader.disk.capacityBytes = 0
+            try await Self.expectCreated(names[1], in: world, through: other)
+            try await world.wait("the full node ends") { !leader.isRunning }
+            #expect(leader.terminations.map(\.status) == [MetaSettings.diskFullStatus])
+            leader.disk.capacityBytes = capacityBytes
+            world.restart(leader)
+            try await world.allJoin()
+            try await Self.expectCreated(names[2], in: world, through: leader)
+            for name in names {
+                #expect(try await Self.has(name, in: world, through: leader))
+            }
+        }
+    }
+
     @Test func `a leader that is cut off decides nothing, and the others do`() throws {
         let world = try MetaWorld(seed: 5)
         try world.tell {

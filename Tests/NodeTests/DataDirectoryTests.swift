@@ -1,4 +1,5 @@
 import IORuntime
+import MetaNode
 import Node
 import Primitives
 import Testing
@@ -101,6 +102,19 @@ import Testing
         #expect(throws: NodeFault.self) { try self.directory(2).claim(disk.files) }
         try disk.files.removeTree("/data")
         #expect(throws: NodeFault.dataGone(directory: "/data")) {
+            try self.directory().claim(disk.files)
+        }
+    }
+
+    @Test func `a node that ended for want of room starts again, one whose disk failed does not`()
+        throws
+    {
+        let disk = try self.disk()
+        try self.directory().claim(disk.files)
+        try self.directory().noteEnd(MetaSettings.diskFullStatus, "no room", disk.files)
+        try self.directory().claim(disk.files)
+        try self.directory().noteEnd(MetaSettings.logFailureStatus, "sync failed", disk.files)
+        #expect(throws: NodeFault.damaged(directory: "/data", reason: "sync failed")) {
             try self.directory().claim(disk.files)
         }
     }
