@@ -77,11 +77,11 @@ extension LinkDoor {
     ) async throws(S3Refusal) {
         let requester = try await self.authenticator.authenticate(exchange)
         let wish = try LinkWish(rawPath: rawPath, rawQuery: exchange.head.query)
-        let owner: OwnerID
+        let bucket: Bucket
         do throws(AccessFault) {
-            owner = try await self.access.owner(of: wish.bucket, deadline: exchange.deadline)
+            bucket = try await self.access.knownBucket(wish.bucket, deadline: exchange.deadline)
         } catch { throw S3Refusal(of: error) }
-        guard owner == requester.owner else { throw S3Refusal(.accessDenied) }
+        guard bucket.owner == requester.owner else { throw S3Refusal(.accessDenied) }
 
         let now = self.environment.wallClock
         let policy = LinkPolicy(
@@ -89,7 +89,7 @@ extension LinkDoor {
             // The meta node signs with the key in force, and writes its number here.
             keyID: LinkKeyID(0), methods: wish.methods, path: wish.path,
             notBeforeSeconds: now.seconds, expirySeconds: now.seconds + wish.expiresSeconds,
-            epochs: LinkEpochs(bucket: Epoch(0), maker: Epoch(0)))
+            epochs: Self.epochs(of: bucket))
         let query = try await self.sign(policy, deadline: exchange.deadline)
         let body = Self.answer(wish.path, query: query, expirySeconds: policy.expirySeconds)
         var fields = exchange.makeFields()

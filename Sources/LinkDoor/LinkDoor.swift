@@ -55,11 +55,18 @@ package struct LinkDoor: Sendable {
         let request = LinkRequest(
             method: exchange.head.method.description, rawPath: rawPath,
             client: IPAddress(exchange.request.remoteAddress.host), now: now)
-        // Epochs and the denylist are not kept yet: links end by their expiry, or with their key.
-        let verdict = link.verdict(
-            on: request, epochs: LinkEpochs(bucket: Epoch(0), maker: Epoch(0)), isRevoked: false)
+        // The denylist is not kept yet: links end by their expiry, with their key or their bucket.
+        // The bucket is asked for only once all else holds.
+        let verdict = link.verdict(on: request, epochs: link.policy.epochs, isRevoked: false)
         if case .refused(let refusal) = verdict { throw S3Refusal(of: refusal) }
         let (bucket, key) = try Self.target(rawPath)
+        let current: Bucket
+        do throws(AccessFault) {
+            current = try await self.access.knownBucket(bucket, deadline: exchange.deadline)
+        } catch { throw S3Refusal(of: error) }
+        guard link.policy.epochs == Self.epochs(of: current) else {
+            throw S3Refusal(of: LinkRefusal.staleEpoch)
+        }
         switch exchange.head.method {
         case .get, .head:
             var answer = ObjectAnswer()
@@ -70,6 +77,12 @@ package struct LinkDoor: Sendable {
         case .delete: try await self.delete(key, in: bucket, exchange)
         case .post, .options, .patch, .other: throw S3Refusal(.methodNotAllowed)
         }
+    }
+
+    /// What a link to a bucket is bound to: that very bucket. One that is made by the same name later
+    /// may be another person's, and opens to none of the earlier links.
+    package static func epochs(of bucket: Bucket) -> LinkEpochs {
+        LinkEpochs(bucket: Epoch(bucket.version.rawValue), maker: Epoch(0))
     }
 
     /// The link in the query, if a key of this cluster made it.

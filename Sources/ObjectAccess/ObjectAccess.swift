@@ -127,7 +127,14 @@ package final class ObjectAccess: Sendable {
     package func owner(
         of name: BucketName, deadline: Instant
     ) async throws(AccessFault) -> OwnerID {
-        try await self.open(name, deadline: deadline).bucket.owner
+        try await self.knownBucket(name, deadline: deadline).owner
+    }
+
+    /// The bucket, as it was known at most `bucketLifetime` ago.
+    package func knownBucket(
+        _ name: BucketName, deadline: Instant
+    ) async throws(AccessFault) -> Bucket {
+        try await self.open(name, deadline: deadline).bucket
     }
 
     /// Every bucket of an owner, in the order of their names: each data group is asked.

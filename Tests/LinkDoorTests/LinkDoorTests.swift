@@ -80,6 +80,19 @@ import Testing
                 == "private, max-age=\(expected)")
     }
 
+    @Test func `a link to a bucket opens no later bucket of the same name`() throws {
+        let name = try #require(BucketName("photos"))
+        let owner = try #require(OwnerID("ann"))
+        let (first, second) = (VersionID(rawValue: 1 << 16), VersionID(rawValue: 2 << 16))
+        let buckets = [first, second].map {
+            Bucket(
+                name: name, version: $0, owner: owner, created: Timestamp(milliseconds: 0),
+                wrappedKey: [])
+        }
+        #expect(LinkDoor.epochs(of: buckets[0]) == LinkDoor.epochs(of: buckets[0]))
+        #expect(LinkDoor.epochs(of: buckets[0]) != LinkDoor.epochs(of: buckets[1]))
+    }
+
     @Test func `a link's path names a bucket and a key`() throws {
         let (bucket, key) = try LinkDoor.target(Array("photos/a%2Fb/%C3%A9".utf8)[...])
         #expect(bucket.text == "photos" && key.description == "a/b/é")
