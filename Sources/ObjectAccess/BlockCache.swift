@@ -20,7 +20,9 @@ package final class BlockCache: Sendable {
         }
     }
 
-    private typealias Waiter = UnsafeContinuation<[UInt8]?, Never>
+    private typealias Outcome = Result<[UInt8], AccessFault>
+    /// Hears nil when the fetch was given up: then somebody who waits tries it.
+    private typealias Waiter = UnsafeContinuation<Outcome?, Never>
 
     private struct State {
         var blocks: SieveCache<Key, [UInt8]>
@@ -61,16 +63,15 @@ package final class BlockCache: Sendable {
                 return block
             case .wait:
                 self.counters.blocksCoalesced.add()
-                // Nil when the other fetch failed: then it is this one's turn to try.
-                if let block = await self.wait(for: key) { return block }
+                if let outcome = await self.wait(for: key) { return try outcome.get() }
             case .fetch:
                 self.counters.blockMisses.add()
                 do throws(AccessFault) {
                     let block = try await fetch()
-                    self.finish(key, block)
+                    self.finish(key, .success(block))
                     return block
                 } catch {
-                    self.finish(key, nil)
+                    self.finish(key, Self.outcome(of: error))
                     throw error
                 }
             }
@@ -78,7 +79,7 @@ package final class BlockCache: Sendable {
     }
 
     /// Fetches a block that will be asked for soon, unless it is there or on its way already. Who
-    /// asks for it meanwhile waits for this fetch; when it fails, they try themselves.
+    /// asks for it meanwhile waits for this fetch.
     package func fetchAhead(
         _ key: Key, fetch: () async throws(AccessFault) -> [UInt8]
     ) async {
@@ -91,10 +92,17 @@ package final class BlockCache: Sendable {
         self.counters.blockMisses.add()
         do throws(AccessFault) {
             let block = try await fetch()
-            self.finish(key, block)
+            self.finish(key, .success(block))
         } catch {
-            self.finish(key, nil)
+            self.finish(key, Self.outcome(of: error))
         }
+    }
+
+    /// What a failed fetch says to those who wait for it. Where it ended because its own reader went,
+    /// it says nothing of the block. Else all hear the fault at once: were each to try in turn, the
+    /// last of many would wait as many times as long as a fetch may take.
+    private static func outcome(of fault: AccessFault) -> Outcome? {
+        Task.isCancelled ? nil : .failure(fault)
     }
 
     private func find(_ key: Key) -> Found {
@@ -106,24 +114,26 @@ package final class BlockCache: Sendable {
         }
     }
 
-    private func wait(for key: Key) async -> [UInt8]? {
+    private func wait(for key: Key) async -> Outcome? {
         await withUnsafeContinuation { (waiter: Waiter) in
-            let isOver = self.state.withLock { state -> [UInt8]?? in
+            let isOver = self.state.withLock { state -> Outcome?? in
                 if state.fetching[key] != nil {
                     state.fetching[key]?.append(waiter)
                     return nil
                 }
-                return .some(state.blocks.value(for: key))
+                return .some(state.blocks.value(for: key).map { .success($0) })
             }
-            if case .some(let block) = isOver { waiter.resume(returning: block) }
+            if case .some(let outcome) = isOver { waiter.resume(returning: outcome) }
         }
     }
 
-    private func finish(_ key: Key, _ block: [UInt8]?) {
+    private func finish(_ key: Key, _ outcome: Outcome?) {
         let waiters = self.state.withLock { state -> [Waiter] in
-            if let block { state.blocks.insert(block, for: key, sizeBytes: block.count + 128) }
+            if case .success(let block) = outcome {
+                state.blocks.insert(block, for: key, sizeBytes: block.count + 128)
+            }
             return state.fetching.removeValue(forKey: key) ?? []
         }
-        for waiter in waiters { waiter.resume(returning: block) }
+        for waiter in waiters { waiter.resume(returning: outcome) }
     }
 }

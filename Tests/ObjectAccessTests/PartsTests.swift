@@ -1,9 +1,11 @@
 import ChunkProtocol
 import Cryptography
+import IORuntime
 import ObjectAccess
 import Primitives
 import SimulatedRuntime
 import Synchronization
+import Telemetry
 import Testing
 
 struct ByteBudgetTests {
@@ -62,6 +64,65 @@ extension ByteBudgetTests {
             #expect(!budget.takeNow(1))
         }
         #expect(simulator.run().ending == .finished)
+    }
+}
+
+struct BlockCacheTests {
+    private let key = BlockCache.Key(chunk: ChunkName(incarnation: 1, counter: 2), block: 0)
+
+    private func cache() -> BlockCache {
+        BlockCache(capacityBytes: 1 << 20, counters: ObjectAccessCounters(MetricsRegistry()))
+    }
+
+    @Test func `many who wait for a block that cannot be read hear so together`() {
+        let simulator = Simulator(seed: 1)
+        let cache = self.cache()
+        let key = self.key
+        let seen = Mutex((fetches: 0, faults: 0))
+        for number in 0..<50 {
+            simulator.spawn("\(number)") {
+                do throws(AccessFault) {
+                    _ = try await cache.block(key) { () async throws(AccessFault) -> [UInt8] in
+                        seen.withLock { $0.fetches += 1 }
+                        do { try await simulator.loop.sleep(for: .seconds(10)) } catch {}
+                        throw .unreadable("no copy")
+                    }
+                } catch { seen.withLock { $0.faults += 1 } }
+            }
+        }
+        #expect(simulator.run(for: .seconds(11)).ending == .finished)
+        seen.withLock { #expect($0.fetches == 1 && $0.faults == 50) }
+    }
+
+    @Test func `who waits for a fetch that is given up fetches itself`() {
+        let simulator = Simulator(seed: 2)
+        let cache = self.cache()
+        let key = self.key
+        let read = Mutex<[UInt8]>([])
+        simulator.spawn("story") {
+            let first = simulator.loop.spawn {
+                do throws(AccessFault) {
+                    _ = try await cache.block(key) { () async throws(AccessFault) -> [UInt8] in
+                        do { try await simulator.loop.sleep(for: .seconds(10)) } catch {}
+                        throw .unavailable("given up")
+                    }
+                    Issue.record("a fetch that failed gave a block")
+                } catch { #expect(error == .unavailable("given up")) }
+            }
+            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
+            simulator.spawn("second") {
+                do throws(AccessFault) {
+                    let block = try await cache.block(key) {
+                        () async throws(AccessFault) -> [UInt8] in [7]
+                    }
+                    read.withLock { $0 = block }
+                } catch { Issue.record(error) }
+            }
+            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
+            first.cancel()
+        }
+        #expect(simulator.run(for: .seconds(5)).ending == .finished)
+        #expect(read.withLock { $0 } == [7])
     }
 }
 
