@@ -31,6 +31,11 @@ extension GroupDriver {
             batch.tellAll(.refused(.notLeader(hint: self.replica.status.leader)))
             return
         }
+        guard outcome.results.count == batch.waiters.reduce(0, { $0 + $1.commandCount }) else {
+            // The entry as a whole could not be read: nobody may be told anything of it.
+            batch.tellAll(nil)
+            return
+        }
         var next = 0
         for waiter in batch.waiters {
             let results = outcome.results[next..<next + waiter.commandCount]

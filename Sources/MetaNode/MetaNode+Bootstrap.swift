@@ -10,9 +10,24 @@ import Wire
 /// each group's first leader puts its share into the log, as one entry: either all of it is there or
 /// nothing. Repeating it does no harm.
 extension MetaNode {
-    /// Proposes what a new group begins with. Runs on whoever became leader.
+    /// How often a leader tries, and how long it pauses in between; a new leader begins again.
+    private static let bootstrapAttempts = 20
+    private static let bootstrapPause: Duration = .milliseconds(250)
+
+    /// Proposes what a new group begins with, until it stands. Runs on whoever became leader.
     func bootstrapIfNew(_ group: GroupID) async {
-        guard let bootstrap = self.settings.bootstrap, await self.isNew(group) else { return }
+        guard let bootstrap = self.settings.bootstrap else { return }
+        for _ in 0..<Self.bootstrapAttempts {
+            switch await self.isNew(group) {
+            case false: return
+            case true: await self.beginGroup(group, bootstrap)
+            case nil: break
+            }
+            do { try await self.loop.sleep(for: Self.bootstrapPause) } catch { return }
+        }
+    }
+
+    private func beginGroup(_ group: GroupID, _ bootstrap: Bootstrap) async {
         let commands = Self.firstOperations(of: group, bootstrap).map {
             CatalogCommand(operation: $0).encoded
         }
@@ -45,14 +60,16 @@ extension MetaNode {
     }
 
     /// Whether the group has nothing yet, behind everything that was acknowledged. A group whose
-    /// slots have moved away still knows of them.
-    private func isNew(_ group: GroupID) async -> Bool {
+    /// slots have moved away still knows of them. Nil: that cannot be told now.
+    private func isNew(_ group: GroupID) async -> Bool? {
         let query: CatalogQuery = group == .system ? .cluster : .applied
         let request = QueryRequest(group: group, freshness: .linearizable, query: query)
         switch await self.query(request) {
         case .success(.answer(.absent, _)): return true
         case .success(.answer(.applied(let position), _)): return position.isBeforeCommands
-        case .success, .failure: return false
+        // Whoever leads now does it.
+        case .success(.refused(.notLeader)), .success(.answer): return false
+        case .success(.refused), .failure: return nil
         }
     }
 }

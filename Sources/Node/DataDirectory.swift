@@ -9,14 +9,19 @@ package struct DataDirectory: Sendable {
     let identityDirectory: String
     let cluster: ClusterID
     let node: NodeID
+    /// The directories below the data that hold what must not be forgotten, one for each role. Each
+    /// may be a file system of its own, so each has a marker of its own.
+    let parts: [String]
 
     package init(
-        directory: String, identityDirectory: String, cluster: ClusterID, node: NodeID
+        directory: String, identityDirectory: String, cluster: ClusterID, node: NodeID,
+        parts: [String] = []
     ) {
         self.directory = directory
         self.identityDirectory = identityDirectory
         self.cluster = cluster
         self.node = node
+        self.parts = parts
     }
 
     private var markerPath: String { self.directory + "/node" }
@@ -26,12 +31,12 @@ package struct DataDirectory: Sendable {
 
     /// Checks the agreement, and makes it at the first start. Blocking.
     ///
-    /// The marker in the data comes before `begun` in the identity: after a crash between the two
-    /// the next start finds data that is ours and goes on.
+    /// The markers in the data come before `begun` in the identity, which names the parts that have
+    /// theirs: after a crash between the two the next start finds data that is ours and goes on.
     package func claim(_ files: any FileSystem) throws(NodeFault) {
         let damage: String?
         let found: String?
-        let hasBegun: Bool
+        let begun: String?
         do throws(FileFault) { damage = try self.text(of: self.damagedPath, files) } catch {
             throw .file("\(error)")
         }
@@ -39,16 +44,42 @@ package struct DataDirectory: Sendable {
         do throws(FileFault) {
             try files.makeDirectoryDurably(self.directory)
             found = try self.text(of: self.markerPath, files)
-            hasBegun = try files.status(self.begunPath) != nil
+            begun = try self.text(of: self.begunPath, files)
         } catch { throw .file("\(error)") }
         if let found, found != self.marker {
             throw .foreignData(
                 directory: self.directory, found: found, expected: self.marker)
         }
-        if found == nil, hasBegun { throw .dataGone(directory: self.directory) }
+        if found == nil, begun != nil { throw .dataGone(directory: self.directory) }
+        let known = (begun ?? "").split(separator: "\n").map(String.init)
         do throws(FileFault) {
             if found == nil { try files.replace(self.markerPath, with: Array(self.marker.utf8)) }
-            if !hasBegun { try files.replace(self.begunPath, with: []) }
+        } catch { throw .file("\(error)") }
+        for part in self.parts { try self.claim(part, isKnown: known.contains(part), files) }
+        let named = known + self.parts.filter { !known.contains($0) }
+        guard begun == nil || named != known else { return }
+        do throws(FileFault) {
+            try files.replace(self.begunPath, with: Array(named.joined(separator: "\n").utf8))
+        } catch { throw .file("\(error)") }
+    }
+
+    /// The same for one part of the data.
+    private func claim(
+        _ part: String, isKnown: Bool, _ files: any FileSystem
+    ) throws(NodeFault) {
+        let directory = self.directory + "/" + part
+        let found: String?
+        do throws(FileFault) { found = try self.text(of: directory + "/node", files) } catch {
+            throw .file("\(error)")
+        }
+        if let found, found != self.marker {
+            throw .foreignData(directory: directory, found: found, expected: self.marker)
+        }
+        if found == nil, isKnown { throw .dataGone(directory: directory) }
+        guard found == nil else { return }
+        do throws(FileFault) {
+            try files.makeDirectoryDurably(directory)
+            try files.replace(directory + "/node", with: Array(self.marker.utf8))
         } catch { throw .file("\(error)") }
     }
 

@@ -92,6 +92,9 @@ package final class Node: Sendable {
         self.admin = admin
     }
 
+    /// How long a process that must end waits for the note of why.
+    private static let noteTimeout: Duration = .seconds(1)
+
     /// Opens the node's data, listens, and begins to take part. Returns when the node can be
     /// reached; whether its cluster can decide anything yet is another question.
     package static func start(
@@ -107,10 +110,17 @@ package final class Node: Sendable {
         ).with(["node": configuration.node])
         let data = DataDirectory(
             directory: options.dataDirectory, identityDirectory: options.identityDirectory,
-            cluster: configuration.cluster, node: configuration.node)
+            cluster: configuration.cluster, node: configuration.node,
+            parts: (configuration.roles.contains(.meta) ? ["meta"] : [])
+                + (configuration.roles.contains(.store) ? ["chunks"] : []))
         let files = environment.files
         try await environment.blocking(.disk) { () throws(NodeFault) in try data.claim(files) }
         let end: ProcessEnd = { status, reason in
+            // A disk that hangs must not keep the process alive as a leader that persists nothing.
+            loop.spawn {
+                do { try await loop.sleep(for: Self.noteTimeout) } catch {}
+                await environment.terminate(status: status, reason: reason)
+            }
             await environment.blocking(.disk) { data.noteEnd(status, reason, files) }
             await environment.terminate(status: status, reason: reason)
         }

@@ -22,6 +22,51 @@ import Testing
 
     private var ours: String { "cluster \(Hex.encode(Self.clusterBytes)) node 1" }
 
+    private func withParts() throws -> DataDirectory {
+        DataDirectory(
+            directory: "/data", identityDirectory: "/identity",
+            cluster: try #require(ClusterID(bytes: Self.clusterBytes)), node: NodeID(1),
+            parts: ["meta", "chunks"])
+    }
+
+    @Test func `a part of the data that has gone is not taken for one that never was`() throws {
+        let disk = try self.disk()
+        let data = try self.withParts()
+        try data.claim(disk.files)
+        try data.claim(disk.files)
+        for part in ["meta", "chunks"] {
+            try disk.files.removeTree("/data/\(part)")
+            #expect(throws: NodeFault.dataGone(directory: "/data/\(part)")) {
+                try data.claim(disk.files)
+            }
+            // A file system that is not mounted looks like this.
+            try disk.files.makeDirectory("/data/\(part)")
+            #expect(throws: NodeFault.dataGone(directory: "/data/\(part)")) {
+                try data.claim(disk.files)
+            }
+            try disk.files.replace("/data/\(part)/node", with: Array(self.ours.utf8))
+            try data.claim(disk.files)
+        }
+    }
+
+    @Test func `a part that is another node's is refused`() throws {
+        let disk = try self.disk()
+        let data = try self.withParts()
+        try data.claim(disk.files)
+        try disk.files.replace("/data/meta/node", with: Array(Self.foreign.utf8))
+        #expect(
+            throws: NodeFault.foreignData(
+                directory: "/data/meta", found: Self.foreign, expected: self.ours)
+        ) { try data.claim(disk.files) }
+    }
+
+    @Test func `a role that comes later begins with a part of its own`() throws {
+        let disk = try self.disk()
+        try self.directory().claim(disk.files)
+        try self.withParts().claim(disk.files)
+        try self.withParts().claim(disk.files)
+    }
+
     struct Case: Sendable {
         /// What the marker in the data says; nil: there is none.
         let marker: String?
