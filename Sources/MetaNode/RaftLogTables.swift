@@ -13,7 +13,7 @@ import Wire
 /// |--------|---------------------------------------|-----------------------------------------|
 /// | `log`  | group, index (both big-endian)        | version 1, entry                        |
 /// | `hard` | group (big-endian)                    | version 1, term, vote, commit, synced floor, truncated anchor |
-/// | `node` | fixed names                           | see `NodeFacts`                         |
+/// | `node` | -                                     | reserved; nothing is written here       |
 ///
 /// The *synced floor* is the last index of the synced batch before this one: a log that ends below
 /// it has lost a write that its disk had confirmed, and is *damaged* ("Protocol-Aware Recovery for
