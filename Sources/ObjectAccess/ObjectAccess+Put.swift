@@ -248,7 +248,7 @@ extension ObjectAccess {
     ) async -> Result<(position: Int, ChunkReference, LayoutVersion), AccessFault> {
         let deadline = self.environment.now + self.cluster.settings.callTimeout
         do throws(AccessFault) {
-            let (reference, version) = try await self.transfer.write(
+            let (reference, version) = try await self.chunkWriter.write(
                 chunk, on: loop, deadline: deadline)
             return .success((position, reference, version))
         } catch {

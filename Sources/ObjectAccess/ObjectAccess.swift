@@ -13,7 +13,8 @@ package final class ObjectAccess: Sendable {
     package let cluster: ClusterClient
     package let settings: ObjectAccessSettings
     package let counters: ObjectAccessCounters
-    let transfer: ChunkTransfer
+    let chunkWriter: ChunkWriter
+    let chunkReader: ChunkReader
     let cache: BlockCache
     let budget: ByteBudget
     /// Buckets seen lately with their keys, so that not every request asks for them.
@@ -27,7 +28,9 @@ package final class ObjectAccess: Sendable {
         self.environment = environment
         self.cluster = cluster
         self.settings = settings
-        self.transfer = ChunkTransfer(
+        self.chunkWriter = ChunkWriter(
+            environment: environment, cluster: cluster, counters: self.counters)
+        self.chunkReader = ChunkReader(
             environment: environment, cluster: cluster, counters: self.counters)
         self.cache = BlockCache(capacityBytes: settings.cacheBytes, counters: self.counters)
         self.budget = ByteBudget(totalBytes: settings.intakeBudgetBytes)

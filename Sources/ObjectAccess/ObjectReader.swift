@@ -167,7 +167,7 @@ extension ObjectAccess {
         }
         let start = number * BlockCache.blockBytes
         let frames = layout.frames(covering: start..<start + BlockCache.blockBytes)
-        return try await self.transfer.read(
+        return try await self.chunkReader.read(
             frames, of: reference, bucketKey: bucketKey, on: loop,
             deadline: self.environment.now + self.cluster.settings.callTimeout)
     }

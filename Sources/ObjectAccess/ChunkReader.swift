@@ -6,17 +6,16 @@ import IORuntime
 import PeerTransport
 import Placement
 import Primitives
-import Synchronization
 import Telemetry
 import Wire
 
-/// Carries chunks to and from stores: what `ChunkWrite` and `ChunkRead` decide.
-final class ChunkTransfer: Sendable {
+/// Fetches frames of chunks from stores: what `ChunkRead` decides.
+final class ChunkReader: Sendable {
     private let environment: any Environment
     private let cluster: ClusterClient
     private let counters: ObjectAccessCounters
-    /// A running estimate of how long each store takes, in microseconds.
-    private let latencies = Mutex<[NodeID: StoreLatency]>([:])
+    /// How long each store takes to answer a read.
+    private let scores = StoreScores()
 
     init(
         environment: any Environment, cluster: ClusterClient, counters: ObjectAccessCounters
@@ -25,100 +24,6 @@ final class ChunkTransfer: Sendable {
         self.cluster = cluster
         self.counters = counters
     }
-
-    // MARK: Writing
-
-    private enum SendOutcome: Sendable {
-        case stored(NodeID)
-        case failed(NodeID, String)
-        case late(NodeID)
-    }
-
-    /// Brings a sealed chunk to as many different nodes as the promise needs; each has it durably
-    /// when this returns.
-    func write(
-        _ chunk: SealedChunk, on loop: any EventLoop, deadline: Instant
-    ) async throws(AccessFault) -> (reference: ChunkReference, placedBy: LayoutVersion) {
-        guard let layout = self.cluster.layout else {
-            throw .unavailable("this node does not know the layout yet")
-        }
-        let partition = chunk.name.partition(partitionBits: layout.partitionBits)
-        let set: WriteSet
-        switch layout.chooseWriteSet(for: partition, isLive: self.cluster.isLive) {
-        case .write(let chosen): set = chosen
-        case .refused(let live, let needed):
-            throw .unavailable("\(live) stores are reachable and \(needed) copies are promised")
-        }
-        let homes = layout.homes(of: partition)
-        var write = ChunkWrite(set, homes: homes)
-        var reasons: [String] = []
-        await withTaskGroup(of: SendOutcome.self) { group in
-            func send(to nodes: [NodeID]) {
-                for node in nodes {
-                    if !homes.contains(node) { self.counters.handoffWrites.add() }
-                    group.addTask { await self.send(chunk, to: node, deadline: deadline) }
-                    let patience = self.patience(with: node)
-                    group.addTask {
-                        do { try await loop.sleep(for: patience) } catch {}
-                        return .late(node)
-                    }
-                }
-            }
-            send(to: write.start())
-            while write.outcome == .undecided, let outcome = await group.next() {
-                switch outcome {
-                case .stored(let node): send(to: write.stored(by: node))
-                case .failed(let node, let reason):
-                    reasons.append("node \(node): \(reason)")
-                    send(to: write.failed(node))
-                case .late(let node):
-                    guard write.waiting.contains(node) else { continue }
-                    self.wasLate(node)
-                    send(to: write.isLate(node))
-                }
-            }
-            // What is still on its way may make a surplus copy, which does no harm.
-            group.cancelAll()
-        }
-        switch write.outcome {
-        case .durable(_, let exceptions):
-            let reference = ChunkReference(
-                name: chunk.name, plainLength: UInt32(chunk.plainBytes),
-                sealedLength: UInt32(chunk.sealed.count), exceptions: exceptions)
-            return (reference, layout.version)
-        case .unavailable, .undecided:
-            throw .unavailable(
-                "too few stores took a chunk: " + reasons.joined(separator: "; "))
-        }
-    }
-
-    private func send(
-        _ chunk: SealedChunk, to node: NodeID, deadline: Instant
-    ) async -> SendOutcome {
-        let put = PutChunkRequest(
-            name: chunk.name, sealedBytes: UInt32(chunk.sealed.count),
-            frameChecksums: chunk.frameChecksums)
-        let request = PeerRequest(
-            kind: StoreCallKind.putChunk, head: put.encoded, body: [chunk.sealed])
-        let begun = self.environment.now
-        let response: PeerResponse
-        do throws(CallFault) {
-            response = try await self.cluster.peers.call(
-                node, request, lane: .bulk, deadline: deadline)
-        } catch {
-            return .failed(node, "\(error)")
-        }
-        do throws(FormatFault) {
-            let answer = try PutChunkAnswer(decoding: response.head)
-            guard answer == .stored else { return .failed(node, "\(answer)") }
-        } catch {
-            return .failed(node, "its answer cannot be read: \(error)")
-        }
-        self.observe(node, self.environment.now - begun)
-        return .stored(node)
-    }
-
-    // MARK: Reading
 
     private enum ReadOutcome: Sendable {
         case answered(NodeID, [UInt8])
@@ -144,7 +49,7 @@ final class ChunkTransfer: Sendable {
                     await self.ask(
                         node, for: frames, of: chunk.name, layout, bucketKey, deadline: deadline)
                 }
-                let patience = self.patience(with: node)
+                let patience = self.scores.patience(with: node, at: self.environment.now)
                 group.addTask {
                     do { try await loop.sleep(for: patience) } catch {}
                     return .late(node)
@@ -161,7 +66,7 @@ final class ChunkTransfer: Sendable {
                     ask(read.failed(node, fault))
                 case .late(let node):
                     guard read.waiting.contains(node) else { continue }
-                    self.wasLate(node)
+                    self.scores.wasLate(node, at: self.environment.now)
                     if let other = read.isLate() {
                         self.counters.hedgedReads.add()
                         ask(other)
@@ -211,7 +116,7 @@ final class ChunkTransfer: Sendable {
         do throws(ChunkFault) {
             let plain = try SealedChunk.open(
                 sealed, frames: frames, of: layout, name: name, bucketKey: bucketKey)
-            self.observe(node, self.environment.now - begun)
+            self.scores.observe(node, self.environment.now - begun)
             return .answered(node, plain)
         } catch {
             self.counters.framesRefused.add()
@@ -226,31 +131,10 @@ final class ChunkTransfer: Sendable {
             layout.map { $0.homes(of: chunk.name.partition(partitionBits: $0.partitionBits)) }
             ?? []
         let candidates = homes + chunk.exceptions.filter { !homes.contains($0) }
-        let now = self.environment.now
-        let expected = self.latencies.withLock { latencies in
-            latencies.compactMapValues { $0.expectedMicroseconds(at: now) }
-        }
+        let expected = self.scores.expectedMicroseconds(at: self.environment.now)
         let ranked = ChunkRead.ranked(
             candidates, local: self.cluster.node, expectedMicroseconds: expected)
         return ranked.filter(self.cluster.isLive) + ranked.filter { !self.cluster.isLive($0) }
-    }
-
-    // MARK: How long stores take
-
-    private func observe(_ node: NodeID, _ span: Duration) {
-        let microseconds = Int(span.wholeNanoseconds / 1000)
-        self.latencies.withLock { $0[node, default: StoreLatency()].observe(microseconds) }
-    }
-
-    private func wasLate(_ node: NodeID) {
-        let now = self.environment.now
-        self.latencies.withLock { $0[node, default: StoreLatency()].wasLate(at: now) }
-    }
-
-    /// How long to wait for a node before somebody else is asked as well.
-    private func patience(with node: NodeID) -> Duration {
-        let now = self.environment.now
-        return self.latencies.withLock { $0[node, default: StoreLatency()].patience(at: now) }
     }
 }
 
