@@ -93,11 +93,14 @@ extension BlockingLane {
     /// cores.
     static let diskThreads = 4
     static let logThreads = 2
+    /// One may be flushing a state for a while; the others apply and read.
+    static let metadataThreads = 3
     static let computeThreads = 2
 
     var name: String {
         switch self {
         case .disk: "disk"
+        case .metadata: "metadata"
         case .log: "log"
         case .compute: "compute"
         }
@@ -106,6 +109,7 @@ extension BlockingLane {
     var threadCount: Int {
         switch self {
         case .disk: Self.diskThreads
+        case .metadata: Self.metadataThreads
         case .log: Self.logThreads
         case .compute: Self.computeThreads
         }

@@ -54,8 +54,10 @@ package typealias ProcessEnd = @Sendable (_ status: Int32, _ reason: String) asy
 /// The queues of blocking work. Work of one lane may run on several threads at once; a caller that
 /// needs order waits for one piece before it hands in the next.
 package enum BlockingLane: Sendable, CaseIterable {
-    /// Reads and writes of files and stores.
+    /// Reads and writes of files and of chunks.
     case disk
+    /// Reads and writes of metadata, which must not queue behind chunks on a slow disk.
+    case metadata
     /// Synced writes of the Raft log, which must never queue behind other work.
     case log
     /// Long computation: hashing and sealing of large bodies.

@@ -13,6 +13,7 @@ package final class RealEnvironment: Environment {
 
     private let epollLoops: [EpollLoop]
     private let disk: BlockingPool
+    private let metadata: BlockingPool
     private let raftLog: BlockingPool
     private let compute: BlockingPool
     private let resolver: BlockingPool
@@ -28,6 +29,7 @@ package final class RealEnvironment: Environment {
         _ = holdfast_ignore_signal(SIGPIPE)
         self.epollLoops = (0..<loopCount).map { EpollLoop(name: "loop-\($0)") }
         self.disk = BlockingPool(lane: .disk)
+        self.metadata = BlockingPool(lane: .metadata)
         self.raftLog = BlockingPool(lane: .log)
         self.compute = BlockingPool(lane: .compute)
         self.resolver = BlockingPool(name: "resolver", threadCount: Self.resolverThreads)
@@ -37,7 +39,9 @@ package final class RealEnvironment: Environment {
     /// tests, which make many environments in one process; a program ends with its process.
     package func stop() {
         for loop in self.epollLoops { loop.stop() }
-        for pool in [self.disk, self.raftLog, self.compute, self.resolver] { pool.stop() }
+        for pool in [self.disk, self.metadata, self.raftLog, self.compute, self.resolver] {
+            pool.stop()
+        }
     }
 
     package var now: Instant { Instant(nanoseconds: holdfast_monotonic_time()) }
@@ -57,6 +61,7 @@ package final class RealEnvironment: Environment {
     ) async -> Value {
         switch lane {
         case .disk: await self.disk.run(work)
+        case .metadata: await self.metadata.run(work)
         case .log: await self.raftLog.run(work)
         case .compute: await self.compute.run(work)
         }

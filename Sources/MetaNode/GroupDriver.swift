@@ -32,6 +32,8 @@ final class GroupDriver {
     var applied: LogIndex
     /// Bytes of batches written to the state since it was last made durable.
     var unflushedBytes = 0
+    /// When an entry was last applied.
+    var lastApplied: Instant
     var isMaintaining = false
     /// The last index that the state holds durably.
     var durablyApplied: LogIndex
@@ -40,7 +42,7 @@ final class GroupDriver {
 
     init(
         group: GroupID, state: GroupState, replica: RaftReplica,
-        standing: RaftLogTables.Standing, applied: LogIndex
+        standing: RaftLogTables.Standing, applied: LogIndex, now: Instant
     ) {
         self.group = group
         self.state = state
@@ -48,6 +50,7 @@ final class GroupDriver {
         self.standing = standing
         self.applied = applied
         self.durablyApplied = applied
+        self.lastApplied = now
     }
 
     /// What all voters are known to hold, as far as this leader knows.

@@ -112,7 +112,7 @@ extension MetaNode {
             return .success(.answer(answer, applied: applied))
         }
         let reached = applied
-        return await self.environment.blocking(.disk) {
+        return await self.environment.blocking(.metadata) {
             do throws(StoreFault) {
                 return .success(.answer(try state.answer(request.query), applied: reached))
             } catch { return .failure(error) }

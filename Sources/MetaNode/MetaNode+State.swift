@@ -20,7 +20,7 @@ extension MetaNode {
         let state = driver.state
         let applied = driver.applied
         self.loop.spawn {
-            let run = await self.environment.blocking(.disk) {
+            let run = await self.environment.blocking(.metadata) {
                 state.apply(entries, after: applied)
             }
             if let fault = run.fault {
@@ -35,6 +35,7 @@ extension MetaNode {
         driver.isApplying = false
         driver.applied = run.through
         driver.unflushedBytes += run.batchBytes
+        driver.lastApplied = self.environment.now
         self.counters.entriesApplied.add(UInt64(run.outcomes.count))
         for outcome in run.outcomes { driver.decide(outcome) }
         driver.answerReads()
@@ -46,8 +47,11 @@ extension MetaNode {
     func maintainIfDue(_ group: GroupID) {
         guard let driver = self.groups[group], !driver.isMaintaining,
             driver.unflushedBytes >= self.settings.log.flushBytes
+                || driver.unflushedBytes >= self.settings.log.idleFlushBytes
+                    && self.isIdle(driver)
         else { return }
         driver.isMaintaining = true
+        self.reclaimableBytes += driver.unflushedBytes
         driver.unflushedBytes = 0
         let applied = driver.applied
         let heldByAll = driver.heldByAll
@@ -55,7 +59,7 @@ extension MetaNode {
         let state = driver.state
         let tables = self.tables
         self.loop.spawn {
-            let outcome = await self.environment.blocking(.disk) {
+            let outcome = await self.environment.blocking(.metadata) {
                 state.makeDurable(
                     applied: applied, heldByAll: heldByAll, keeping: keep, tables)
             }
@@ -71,6 +75,32 @@ extension MetaNode {
             }
         }
     }
+
+    private func isIdle(_ driver: GroupDriver) -> Bool {
+        self.environment.now - driver.lastApplied >= self.settings.log.idleTime
+    }
+
+    /// Gives back the disk space of entries that have ended, once nothing is going on.
+    func reclaimIfDue() {
+        guard !self.isReclaiming, self.reclaimableBytes >= self.settings.log.reclaimBytes,
+            self.groups.values.allSatisfy({ !$0.isMaintaining && self.isIdle($0) })
+        else { return }
+        self.isReclaiming = true
+        self.reclaimableBytes = 0
+        let store = self.tables.store
+        self.loop.spawn {
+            let fault = await self.environment.blocking(.metadata) { () -> StoreFault? in
+                do throws(StoreFault) {
+                    try store.reclaim()
+                    return nil
+                } catch { return error }
+            }
+            if let fault { await self.endUnwritten("the Raft log", fault) }
+            await self.reclaimed()
+        }
+    }
+
+    private func reclaimed() { self.isReclaiming = false }
 
     /// Ends the process over a write that failed. One that found no room was acknowledged to nobody,
     /// and what of it was written is a torn end that the next start drops; after any other fault what

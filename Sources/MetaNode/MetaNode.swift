@@ -42,6 +42,9 @@ package actor MetaNode {
     private var isWriting = false
     /// Rows of the log that end with the next synced write.
     var truncations: [(group: GroupID, through: LogAnchor)] = []
+    /// Bytes that were applied and whose entries have ended since space was last given back.
+    var reclaimableBytes = 0
+    var isReclaiming = false
     /// What this turn sends, by node.
     private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
     private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
@@ -120,7 +123,7 @@ package actor MetaNode {
                     configuration: configuration, hardState: group.standing.hardState,
                     log: group.log,
                     applied: group.applied),
-                standing: group.standing, applied: group.applied)
+                standing: group.standing, applied: group.applied, now: environment.now)
         }
         self.groups = groups
     }
@@ -204,6 +207,7 @@ package actor MetaNode {
                 self.step(group, .tick)
                 self.maintainIfDue(group)
             }
+            self.reclaimIfDue()
         case .envelope(let envelope):
             for item in envelope.items {
                 guard let driver = self.groups[item.group] else { continue }
@@ -399,7 +403,7 @@ package actor MetaNode {
         let group = driver.group
         self.loop.spawn {
             do throws(RaftLogTables.Fault) {
-                let entries = try await self.environment.blocking(.disk) {
+                let entries = try await self.environment.blocking(.metadata) {
                     () throws(RaftLogTables.Fault) in try tables.load(request, of: group)
                 }
                 self.post(.loaded(group, entries))

@@ -64,9 +64,15 @@ package struct MetaSettings: Sendable {
 /// How much of the logs is kept, and where.
 package struct MetaLogSettings: Sendable, Equatable {
     /// Bytes applied to a state before it is made durable, which bounds the replay after a crash.
-    package var flushBytes = 32 << 20
+    package var flushBytes = 8 << 20
     /// Entries kept in a log behind what is durable and held by all voters.
-    package var entriesKept: UInt64 = 1024
+    package var entriesKept: UInt64 = 16
+    /// After this long without a new entry a group is idle.
+    package var idleTime: Duration = .seconds(2)
+    /// Bytes applied to the state of an idle group before it is made durable.
+    package var idleFlushBytes = 256 << 10
+    /// Bytes that may have ended with truncations before an idle node gives back their disk space.
+    package var reclaimBytes = 1 << 20
     /// Bytes of a log kept in memory behind what is applied, for followers a little behind.
     package var cachedBytes = 16 << 20
 

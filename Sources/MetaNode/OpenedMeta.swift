@@ -81,7 +81,8 @@ extension MetaNode {
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
         end: @escaping ProcessEnd, registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
-        let opened = try await environment.blocking(.disk) { () throws(MetaFault) -> OpenedMeta in
+        let opened = try await environment.blocking(.metadata) {
+            () throws(MetaFault) -> OpenedMeta in
             try OpenedMeta(settings, stores: stores, environment.files)
         }
         return MetaNode(opened, settings, environment, loop, peers, secrets, end, registry, logger)

@@ -69,6 +69,9 @@ package final class MemoryStore: OrderedStore {
 
     package func flush() throws(StoreFault) { _ = try self.contents() }
 
+    /// What was deleted takes no space here.
+    package func reclaim() throws(StoreFault) {}
+
     package func checkpoint(into directory: String) throws(StoreFault) {
         guard self.disk.create(directory, try self.contents()) else {
             throw .misuse("\(directory) exists already")

@@ -28,6 +28,10 @@ package protocol OrderedStore: OrderedReader {
     /// Makes everything written so far durable, over all families at once.
     func flush() throws(StoreFault)
 
+    /// Gives back the disk space of what was deleted and overwritten, as far as that is cheap: for
+    /// a store whose content is small against what passed through it. Changes nothing else.
+    func reclaim() throws(StoreFault)
+
     /// Writes a copy of the durable state into `directory`, which must not exist. The copy opens as
     /// a store of its own.
     func checkpoint(into directory: String) throws(StoreFault)

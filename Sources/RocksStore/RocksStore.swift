@@ -79,6 +79,13 @@ package final class RocksStore: OrderedStore {
         }
     }
 
+    package func reclaim() throws(StoreFault) {
+        try self.change { (database) throws(StoreFault) in
+            try database.flushFamilies()
+            database.compact()
+        }
+    }
+
     package func checkpoint(into directory: String) throws(StoreFault) {
         try self.openForChange().checkpoint(into: directory)
     }

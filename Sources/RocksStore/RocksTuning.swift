@@ -24,10 +24,11 @@ struct RocksTuning: Equatable {
     /// what RocksDB writes when it opens, at whose failure it aborts the process.
     var openingBytes: UInt64
 
-    /// A Raft log: most entries die in memory, truncated before their buffer is flushed.
+    /// A Raft log: most entries die in memory, truncated before their buffer is flushed. Its own log
+    /// is short, because every byte of it is a copy of what rests in the states.
     static let logged = RocksTuning(
-        familyBufferBytes: 32 << 20, storeBufferBytes: 64 << 20, bufferBlockBytes: 256 << 10,
-        familyBuffers: 4, openFiles: 128, logBytes: 192 << 20,
+        familyBufferBytes: 16 << 20, storeBufferBytes: 32 << 20, bufferBlockBytes: 256 << 10,
+        familyBuffers: 4, openFiles: 128, logBytes: 24 << 20,
         isPreallocated: true, openingBytes: 64 << 20)
 
     /// The state of a group: what is unflushed is replayed from the Raft log after a crash.

@@ -113,7 +113,7 @@ extension SimulatedDisk {
     func queueingDelay(_ lane: BlockingLane) -> Duration {
         let delay = self.draw(self.conditions.queueingDelay)
         switch lane {
-        case .disk, .log: return delay * self.conditions.slowdown
+        case .disk, .metadata, .log: return delay * self.conditions.slowdown
         case .compute: return delay
         }
     }

@@ -87,6 +87,9 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
         try self.sync(sizeBytes: Int(clamping: self.medium.sizeBytes))
     }
 
+    /// What was deleted takes no space here.
+    package func reclaim() throws(StoreFault) {}
+
     package func checkpoint(into directory: String) throws(StoreFault) {
         try self.flush()
         do throws(FileFault) {

@@ -1,3 +1,4 @@
+import Foundation
 import OrderedStorage
 import Primitives
 import RocksStore
@@ -35,6 +36,39 @@ import Testing
         #expect(try cold.get(Self.rows, [5]) == [5])
         #expect(cold.getIfCached(Self.rows, [5]) == .found([5]))
         #expect(cold.getIfCached(Self.rows, [200]) != .found([200]))
+    }
+
+    @Test func `what was deleted gives its disk space back when it is reclaimed`() throws {
+        let path = self.directory.fresh()
+        let store = try self.open(path, isLogged: true)
+        defer { store.close() }
+        var random = SeededGenerator(seed: 1)
+        for key in 0..<200 as Range<UInt8> {
+            var batch = WriteBatch()
+            let value = (0..<20_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+            batch.put(Self.rows, [key], value)
+            try store.write(batch, .buffered)
+        }
+        var batch = WriteBatch()
+        batch.delete(Self.rows, in: KeyRange(start: [0], end: [199]))
+        try store.write(batch, .synced)
+        #expect(try Self.logAndTableBytes(in: path) > 4_000_000)
+
+        try store.reclaim()
+        #expect(try Self.logAndTableBytes(in: path) < 400_000)
+        #expect(try store.get(Self.rows, [198]) == nil)
+        #expect(try store.get(Self.rows, [199])?.count == 20_000)
+    }
+
+    /// Sizes of names, not blocks: a log that is being written has more space than it fills.
+    private static func logAndTableBytes(in directory: String) throws -> Int {
+        let files = FileManager.default
+        return try files.contentsOfDirectory(atPath: directory)
+            .filter { $0.hasSuffix(".log") || $0.hasSuffix(".sst") }
+            .reduce(0) { sum, name in
+                let status = try files.attributesOfItem(atPath: directory + "/" + name)
+                return sum + (status[.size] as? Int ?? 0)
+            }
     }
 
     @Test func `a directory is open once`() throws {

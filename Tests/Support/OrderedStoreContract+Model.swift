@@ -67,7 +67,8 @@ private struct ModelRun {
                 try self.compareScan(frozen.snapshot, frozen.model)
             }
         case 980..<988: self.frozen = (self.open.store.snapshot(), self.model)
-        case 988..<996: try self.open.store.flush()
+        case 988..<994: try self.open.store.flush()
+        case 994..<996: try self.open.store.reclaim()
         default: try self.reopen()
         }
     }
