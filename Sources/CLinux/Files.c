@@ -2,7 +2,9 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -17,6 +19,23 @@ int holdfast_open(const char *path, int flags, unsigned mode) {
     while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : descriptor;
 }
+
+// By way of /proc, because the name may be another file's by now.
+int holdfast_reopen_direct(int descriptor) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return holdfast_open(path, O_RDWR | O_DIRECT, 0);
+}
+
+// Huge pages, where the buffer fills any: a direct write pins its memory page by page.
+void *holdfast_map_memory(size_t count) {
+    void *base = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    madvise(base, count, MADV_HUGEPAGE);
+    return base;
+}
+
+void holdfast_unmap_memory(void *base, size_t count) { munmap(base, count); }
 
 int holdfast_lock(int descriptor) {
     return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;

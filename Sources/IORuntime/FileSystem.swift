@@ -66,6 +66,11 @@ package protocol File: AnyObject, Sendable {
     ) throws(FileFault) -> Int
     /// Writes all buffers one behind the other at `offset`, extending the file as needed.
     func write(_ buffers: [UnsafeRawBufferPointer], at offset: UInt64) throws(FileFault)
+    /// Writes whole blocks, taken by the device from where they lie, without a copy in the system's
+    /// cache; where the file system cannot do so, as `write` does. No more durable than `write`.
+    ///
+    /// - Precondition: address, size and offset are multiples of `BlockBuffer.blockBytes`.
+    func writeBlocks(_ blocks: UnsafeRawBufferPointer, at offset: UInt64) throws(FileFault)
     /// Makes the bytes, and the size needed to read them, survive a power cut (fdatasync).
     /// After a fault from here the file's contents on disk are unknown: never call it again.
     func sync() throws(FileFault)
@@ -90,6 +95,13 @@ package enum FileFault: Error, Equatable, Sendable {
 }
 
 extension File {
+    package func writeBlocks(
+        _ blocks: UnsafeRawBufferPointer, at offset: UInt64
+    ) throws(FileFault) {
+        BlockBuffer.check(blocks, at: offset)
+        try self.write([blocks], at: offset)
+    }
+
     package func write(_ bytes: [UInt8], at offset: UInt64) throws(FileFault) {
         let result: Result<Void, FileFault> = bytes.withUnsafeBytes { buffer in
             do throws(FileFault) { return .success(try self.write([buffer], at: offset)) } catch {

@@ -12,6 +12,17 @@ final class PosixFile: File {
     private let number: Int32
     private let path: String
     private let isOpen = Atomic(true)
+    private let direct = Mutex(Direct())
+
+    /// A second descriptor of the same file, whose writes pass by the system's cache. Reads go on
+    /// through the cache: the kernel drops what it holds of a range that is written directly.
+    private struct Direct {
+        /// Opened at the first use.
+        var number: Int32?
+        /// False once the file system has refused. The descriptor is then closed with the file:
+        /// another thread may be using it.
+        var isUsable = true
+    }
 
     /// Takes `number` over.
     init(adopting number: Int32, path: String) {
@@ -23,6 +34,10 @@ final class PosixFile: File {
 
     func close() {
         guard self.isOpen.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        self.direct.withLock { direct in
+            if let number = direct.number { Glibc.close(number) }
+            direct = Direct(isUsable: false)
+        }
         Glibc.close(self.number)
     }
 
@@ -75,6 +90,43 @@ final class PosixFile: File {
         vectors[vectors.startIndex].iov_base += left
         vectors[vectors.startIndex].iov_len -= left
     }
+
+    func writeBlocks(_ blocks: UnsafeRawBufferPointer, at offset: UInt64) throws(FileFault) {
+        BlockBuffer.check(blocks, at: offset)
+        self.checkOpen()
+        var done = 0
+        while done < blocks.count, let base = blocks.baseAddress {
+            // A write that a full disk has cut short may end inside a block.
+            guard done % BlockBuffer.blockBytes == 0, let number = self.directNumber() else {
+                let rest = UnsafeRawBufferPointer(rebasing: blocks[done...])
+                return try self.write([rest], at: offset + UInt64(done))
+            }
+            let position = off_t(offset) + off_t(done)
+            let count = pwrite(number, base + done, blocks.count - done, position)
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                throw self.fault("pwrite", EIO)
+            } else if errno == EINVAL {
+                self.refuseDirect()
+            } else if errno != EINTR {
+                throw self.fault("pwrite")
+            }
+        }
+    }
+
+    private func directNumber() -> Int32? {
+        self.direct.withLock { direct in
+            guard direct.isUsable else { return nil }
+            if let number = direct.number { return number }
+            let number = holdfast_reopen_direct(self.number)
+            direct = number >= 0 ? Direct(number: number) : Direct(isUsable: false)
+            return direct.number
+        }
+    }
+
+    /// Some file systems open a file so and find out at the first write that they cannot.
+    private func refuseDirect() { self.direct.withLock { $0.isUsable = false } }
 
     // Not repeated after EINTR or any other error: once it has failed, the kernel may have dropped
     // the pages it could not write, and the next call would report success.

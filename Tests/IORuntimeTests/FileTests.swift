@@ -40,6 +40,37 @@ import Testing
         }
     }
 
+    @Test func `blocks written past the cache are what every read finds`() async throws {
+        try await Self.inDirectory { files, directory in
+            let file = try files.open("\(directory)/a", .create)
+            try file.preallocate(0..<1 << 20)
+            let blocks = BlockBuffer(capacityBytes: 8193)
+            #expect(blocks.bytes.count == 12_288)
+            // Read before, so that the cache holds something else.
+            try file.write([UInt8](repeating: 1, count: 20_000), at: 0)
+            #expect(try file.read(20_000, at: 0) == [UInt8](repeating: 1, count: 20_000))
+            blocks.bytes.initializeMemory(as: UInt8.self, repeating: 2)
+            try file.writeBlocks(UnsafeRawBufferPointer(blocks.bytes), at: 4096)
+            try file.sync()
+            let expected =
+                [UInt8](repeating: 1, count: 4096) + [UInt8](repeating: 2, count: 12_288)
+                + [UInt8](repeating: 1, count: 3616)
+            #expect(try file.read(30_000, at: 0) == expected)
+        }
+    }
+
+    @Test func `blocks go through the cache where nothing else can be done`() async throws {
+        try await Self.inDirectory { files, _ in
+            let blocks = BlockBuffer(capacityBytes: 4096)
+            let bytes = UnsafeRawBufferPointer(blocks.bytes)
+            // Devices of this kind refuse O_DIRECT.
+            try files.open("/dev/null", .update).writeBlocks(bytes, at: 0)
+            #expect(throws: FileFault.full(path: "/dev/full")) {
+                try files.open("/dev/full", .update).writeBlocks(bytes, at: 0)
+            }
+        }
+    }
+
     @Test func `names: make, list, rename over, remove, remove a tree`() async throws {
         try await Self.inDirectory { files, directory in
             let deep = "\(directory)/x/y/z"

@@ -81,6 +81,12 @@ ssize_t holdfast_send(int socket, const struct iovec *_Nonnull buffers, int coun
 
 int holdfast_duplicate(int descriptor);
 int holdfast_open(const char *_Nonnull path, int flags, unsigned mode);
+/// The same file once more, for writes past the system's cache (O_DIRECT); EINVAL where its file
+/// system has no such thing.
+int holdfast_reopen_direct(int descriptor);
+/// Fresh pages of memory, zeros; NULL when there are none.
+void *_Nullable holdfast_map_memory(size_t count);
+void holdfast_unmap_memory(void *_Nonnull base, size_t count);
 int holdfast_lock(int descriptor);
 int holdfast_preallocate(int descriptor, off_t offset, off_t length);
 int holdfast_punch_hole(int descriptor, off_t offset, off_t length);
