@@ -11,12 +11,15 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case bucketAlreadyOwnedByYou = "BucketAlreadyOwnedByYou"
     case bucketNotEmpty = "BucketNotEmpty"
     case entityTooLarge = "EntityTooLarge"
+    case entityTooSmall = "EntityTooSmall"
     case incompleteBody = "IncompleteBody"
     case internalError = "InternalError"
     case invalidAccessKeyId = "InvalidAccessKeyId"
     case invalidArgument = "InvalidArgument"
     case invalidBucketName = "InvalidBucketName"
     case invalidDigest = "InvalidDigest"
+    case invalidPart = "InvalidPart"
+    case invalidPartOrder = "InvalidPartOrder"
     case invalidRange = "InvalidRange"
     case invalidRequest = "InvalidRequest"
     case invalidStorageClass = "InvalidStorageClass"
@@ -30,6 +33,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case missingContentLength = "MissingContentLength"
     case noSuchBucket = "NoSuchBucket"
     case noSuchKey = "NoSuchKey"
+    case noSuchUpload = "NoSuchUpload"
     case noSuchVersion = "NoSuchVersion"
     case notImplemented = "NotImplemented"
     case preconditionFailed = "PreconditionFailed"
@@ -41,13 +45,14 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     package var status: Status {
         switch self {
         case .accessControlListNotSupported, .authorizationHeaderMalformed, .badDigest,
-            .entityTooLarge, .incompleteBody, .invalidArgument, .invalidBucketName, .invalidDigest,
-            .invalidRequest, .invalidStorageClass, .invalidURI, .keyTooLong, .malformedTrailer,
+            .entityTooLarge, .entityTooSmall, .incompleteBody, .invalidArgument,
+            .invalidBucketName, .invalidDigest, .invalidPart, .invalidPartOrder, .invalidRequest,
+            .invalidStorageClass, .invalidURI, .keyTooLong, .malformedTrailer,
             .malformedXML, .maxMessageLengthExceeded, .metadataTooLarge, .requestTimeout,
             .contentHashMismatch:
             .badRequest
         case .accessDenied, .invalidAccessKeyId, .signatureDoesNotMatch: .forbidden
-        case .noSuchBucket, .noSuchKey, .noSuchVersion: .notFound
+        case .noSuchBucket, .noSuchKey, .noSuchUpload, .noSuchVersion: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .bucketAlreadyExists, .bucketAlreadyOwnedByYou, .bucketNotEmpty: .conflict
         case .missingContentLength: .lengthRequired
@@ -73,6 +78,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
             "Your previous request to create the named bucket succeeded and you already own it"
         case .bucketNotEmpty: "The bucket you tried to delete is not empty"
         case .entityTooLarge: "Your proposed upload exceeds the maximum allowed size"
+        case .entityTooSmall: "Your proposed upload is smaller than the minimum allowed size"
         case .incompleteBody:
             "You did not provide the number of bytes specified by the Content-Length HTTP header"
         case .internalError: "We encountered an internal error; please try again"
@@ -80,6 +86,9 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .invalidArgument: "Invalid Argument"
         case .invalidBucketName: "The specified bucket is not valid"
         case .invalidDigest: "The Content-MD5 or checksum value that you specified is not valid"
+        case .invalidPart:
+            "One or more of the specified parts could not be found, or their entity tags differ"
+        case .invalidPartOrder: "The list of parts was not in ascending order"
         case .invalidRange: "The requested range is not satisfiable"
         case .invalidRequest: "Invalid Request"
         case .invalidStorageClass: "The storage class you specified is not valid"
@@ -93,6 +102,8 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .missingContentLength: "You must provide the Content-Length HTTP header"
         case .noSuchBucket: "The specified bucket does not exist"
         case .noSuchKey: "The specified key does not exist"
+        case .noSuchUpload:
+            "The specified upload does not exist: it may have been aborted or completed"
         case .noSuchVersion: "The specified version does not exist"
         case .notImplemented:
             "A header or parameter you provided implies functionality that is not implemented"
