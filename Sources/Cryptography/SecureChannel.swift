@@ -6,6 +6,8 @@ package import Primitives
 package protocol SecureChannel: ByteStream {
     /// Who the other end proved to be.
     var peer: PeerIdentity { get }
+    /// Whether a byte that was changed on its way is never read: the channel proves each of them.
+    var provesBytes: Bool { get }
 }
 
 package enum PeerIdentity: Equatable, Sendable {

@@ -37,6 +37,7 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
     }
 
     var peer: PeerIdentity { self.check.identity }
+    var provesBytes: Bool { true }
     var remoteAddress: SocketAddress { self.stream.remoteAddress }
     var loop: any EventLoop { self.stream.loop }
 

@@ -247,9 +247,11 @@ struct AnsweringEnd: Sendable {
         effects.wakeWriter = self.writer.take()
     }
 
-    mutating func writerStep(spare: inout [UInt8]) -> WriterStep {
+    mutating func writerStep(spare: inout [UInt8], checksParts: Bool) -> WriterStep {
         guard self.isOpen else { return .stop }
-        guard let batch = self.outbox.takeBatch(spare: &spare) else { return .wait }
+        guard let batch = self.outbox.takeBatch(spare: &spare, checksParts: checksParts) else {
+            return .wait
+        }
         return .write(batch)
     }
 

@@ -283,10 +283,12 @@ struct AskingEnd: Sendable {
     // MARK: Writing
 
     mutating func writerStep(
-        spare: inout [UInt8], now: Instant, into effects: inout AskingEffects
+        spare: inout [UInt8], checksParts: Bool, now: Instant, into effects: inout AskingEffects
     ) -> WriterStep {
         guard self.phase == .up else { return .stop }
-        guard let batch = self.outbox.takeBatch(spare: &spare) else { return .wait }
+        guard let batch = self.outbox.takeBatch(spare: &spare, checksParts: checksParts) else {
+            return .wait
+        }
         if let id = batch.finishedBody, self.calls[id] != nil {
             self.calls[id]?.stage = .sent(batchesBefore: 0)
         }

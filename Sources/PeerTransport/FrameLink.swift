@@ -14,7 +14,8 @@ enum WriterStep {
 
 /// The end of a connection, asking or answering, as the link below it sees it.
 protocol LinkEnd: AnyObject, Sendable {
-    func writerStep(spare: inout [UInt8]) -> WriterStep
+    /// - Parameter checksParts: whether parts of bodies and messages carry a checksum.
+    func writerStep(spare: inout [UInt8], checksParts: Bool) -> WriterStep
     func park(writer: UnsafeContinuation<Void, Never>)
     func receive(_ frame: Frame) throws(LinkFault)
     func ping()
@@ -71,6 +72,7 @@ struct FrameLink {
 
     private func read(_ first: FrameDecoder) async throws(LinkFault) {
         var decoder = first
+        decoder.takesUncheckedPayloads = self.channel.provesBytes
         var turn = 0
         try self.deliver(from: &decoder)
         while true {
@@ -126,10 +128,11 @@ struct FrameLink {
     // MARK: Writing
 
     private func write() async throws(LinkFault) {
+        let checksParts = !self.channel.provesBytes
         var spare: [UInt8] = []
         var turn = 0
         while true {
-            switch self.end.writerStep(spare: &spare) {
+            switch self.end.writerStep(spare: &spare, checksParts: checksParts) {
             case .stop: return
             case .wait: await withUnsafeContinuation { self.end.park(writer: $0) }
             case .write(let batch):

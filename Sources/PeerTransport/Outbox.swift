@@ -124,7 +124,9 @@ struct Outbox {
     }
 
     /// Takes what the next write shall write. `spare` lends its memory to the frames staged next.
-    mutating func takeBatch(spare: inout [UInt8]) -> OutgoingBatch? {
+    ///
+    /// - Parameter checksParts: whether parts carry a checksum, because nothing else proves them.
+    mutating func takeBatch(spare: inout [UInt8], checksParts: Bool) -> OutgoingBatch? {
         guard !self.isEmpty else { return nil }
         self.batchesTaken += 1
         var batch = OutgoingBatch()
@@ -135,12 +137,12 @@ struct Outbox {
         self.messageBytes -= self.stagedMessageBytes
         self.stagedCallBytes = 0
         self.stagedMessageBytes = 0
-        self.appendPart(to: &batch)
+        self.appendPart(to: &batch, withChecksum: checksParts)
         return batch
     }
 
     /// One part of a body or of a message: bodies take turns, and between them the messages do.
-    private mutating func appendPart(to batch: inout OutgoingBatch) {
+    private mutating func appendPart(to batch: inout OutgoingBatch, withChecksum: Bool) {
         self.isMessagesTurn.toggle()
         let isMessage = self.bodies.isEmpty || (self.isMessagesTurn && !self.messages.isEmpty)
         guard
@@ -150,7 +152,8 @@ struct Outbox {
         let isLast = stream.remainingBytes == 0
         FrameHeader(
             kind: stream.kind, isLast: isLast, tag: stream.tag, call: stream.call,
-            lengthBytes: batch.part.count, payloadChecksum: CRC32C.of(batch.part)
+            lengthBytes: batch.part.count,
+            payloadChecksum: withChecksum ? CRC32C.of(batch.part) : nil
         ).append(to: &batch.frames)
         if isMessage {
             self.messageBytes -= batch.part.count

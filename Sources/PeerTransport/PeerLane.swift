@@ -245,9 +245,11 @@ final class PeerLane: Sendable {
 }
 
 extension PeerLane: LinkEnd {
-    func writerStep(spare: inout [UInt8]) -> WriterStep {
+    func writerStep(spare: inout [UInt8], checksParts: Bool) -> WriterStep {
         let now = self.context.loop.now
-        return self.change { $0.writerStep(spare: &spare, now: now, into: &$1) }
+        return self.change {
+            $0.writerStep(spare: &spare, checksParts: checksParts, now: now, into: &$1)
+        }
     }
 
     func park(writer: UnsafeContinuation<Void, Never>) {

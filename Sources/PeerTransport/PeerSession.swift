@@ -85,8 +85,8 @@ final class PeerSession: Sendable {
 }
 
 extension PeerSession: LinkEnd {
-    func writerStep(spare: inout [UInt8]) -> WriterStep {
-        self.end.withLock { $0.writerStep(spare: &spare) }
+    func writerStep(spare: inout [UInt8], checksParts: Bool) -> WriterStep {
+        self.end.withLock { $0.writerStep(spare: &spare, checksParts: checksParts) }
     }
 
     func park(writer: UnsafeContinuation<Void, Never>) {

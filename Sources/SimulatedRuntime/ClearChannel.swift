@@ -121,6 +121,7 @@ package struct ClearChannelSecurity: ChannelSecurity {
 /// `Sendable` as the stream below it is: it holds nothing that changes.
 package final class ClearChannel: SecureChannel {
     package let peer: PeerIdentity
+    package var provesBytes: Bool { false }
     private let stream: any ByteStream
 
     init(_ stream: any ByteStream, _ peer: PeerIdentity) {

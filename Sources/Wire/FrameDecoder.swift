@@ -12,6 +12,9 @@ package struct FrameDecoder: Sendable {
     /// From this size on, what is missing of a payload is read straight to its place.
     package static let directSizeBytes = 16 << 10
 
+    /// Whether payloads may come without a checksum: only where the channel below proves each byte.
+    package var takesUncheckedPayloads = false
+
     private var buffer: [UInt8] = []
     /// What of `buffer` was read and not yet taken.
     private var unread = 0..<0
@@ -97,7 +100,7 @@ package struct FrameDecoder: Sendable {
     private mutating func nextLarge() throws(FormatFault) -> Frame? {
         guard let frame = self.large, frame.filled == frame.payload.count else { return nil }
         self.large = nil
-        return try Self.checked(frame.header, frame.payload)
+        return try self.checked(frame.header, frame.payload)
     }
 
     private mutating func nextBuffered() throws(FormatFault) -> Frame? {
@@ -115,24 +118,31 @@ package struct FrameDecoder: Sendable {
         if arrived >= header.lengthBytes {
             let end = payloadStart + header.lengthBytes
             self.unread = end..<self.unread.upperBound
-            return try Self.checked(header, [UInt8](self.buffer[payloadStart..<end]))
+            return try self.checked(header, [UInt8](self.buffer[payloadStart..<end]))
         }
         if header.lengthBytes >= Self.directSizeBytes {
-            var payload = [UInt8](repeating: 0, count: header.lengthBytes)
-            payload.replaceSubrange(
-                0..<arrived, with: self.buffer[payloadStart..<self.unread.upperBound])
+            let here = self.buffer[payloadStart..<self.unread.upperBound]
+            // Not cleared: nobody sees the payload before all of it has been read.
+            let payload = [UInt8](unsafeUninitializedCapacity: header.lengthBytes) { room, count in
+                UnsafeMutableRawBufferPointer(room).copyBytes(from: here)
+                count = header.lengthBytes
+            }
             self.unread = 0..<0
             self.large = LargeFrame(header: header, payload: payload, filled: arrived)
         }
         return nil
     }
 
-    private static func checked(
+    private func checked(
         _ header: FrameHeader, _ payload: [UInt8]
     ) throws(FormatFault) -> Frame {
-        let computed = CRC32C.of(payload)
-        guard computed == header.payloadChecksum else {
-            throw .checksumMismatch(recorded: header.payloadChecksum, computed: computed)
+        if let recorded = header.payloadChecksum {
+            let computed = CRC32C.of(payload)
+            guard computed == recorded else {
+                throw .checksumMismatch(recorded: recorded, computed: computed)
+            }
+        } else if !self.takesUncheckedPayloads {
+            throw .invalid(field: "flags", offset: 4)
         }
         return Frame(
             kind: header.kind, isLast: header.isLast, tag: header.tag, call: header.call,

@@ -30,15 +30,17 @@ package enum FrameKind: UInt8, Sendable, CaseIterable {
 ///     2   version    UInt8   1
 ///     3   kind       UInt8   FrameKind
 ///     4   flags      UInt8   bit 0: the last frame of its request, response or message
+///                            bit 1: the payload has no checksum
 ///     5   reserved   UInt8   0
 ///     6   tag        UInt16  the kind of a request or a message, the code of a refusal, else 0
 ///     8   call       UInt64  which call or message of the connection; 0 where there is none
 ///     16  length     UInt32  of the payload
-///     20  payload    UInt32  CRC-32C of the payload
+///     20  payload    UInt32  CRC-32C of the payload; 0 where it has none
 ///     24  header     UInt32  CRC-32C of the 24 bytes before
 ///
 /// The header has a checksum of its own, so that a damaged length is found out before anybody waits
-/// for the bytes it promises.
+/// for the bytes it promises. A payload goes without only over a channel that authenticates each
+/// byte itself: there a checksum finds nothing more, and costs both ends a pass over the bytes.
 package struct FrameHeader: Equatable, Sendable {
     package static let sizeBytes = 28
     package static let magic: UInt16 = 0x4648
@@ -51,11 +53,12 @@ package struct FrameHeader: Equatable, Sendable {
     package var tag: UInt16
     package var call: UInt64
     package var lengthBytes: Int
-    package var payloadChecksum: UInt32
+    /// Nil: the payload goes without one.
+    package var payloadChecksum: UInt32?
 
     package init(
         kind: FrameKind, isLast: Bool = true, tag: UInt16 = 0, call: UInt64 = 0,
-        lengthBytes: Int = 0, payloadChecksum: UInt32 = 0
+        lengthBytes: Int = 0, payloadChecksum: UInt32? = 0
     ) {
         self.kind = kind
         self.isLast = isLast
@@ -87,6 +90,13 @@ package struct FrameHeader: Equatable, Sendable {
         header.store(at: start, in: &bytes)
     }
 
+    private var isUnchecked: Bool { self.payloadChecksum == nil }
+
+    private enum Flag {
+        static let last: UInt8 = 1
+        static let unchecked: UInt8 = 2
+    }
+
     private static let blank = [UInt8](repeating: 0, count: Self.sizeBytes)
 
     private func store(at start: Int, in bytes: inout [UInt8]) {
@@ -101,12 +111,12 @@ package struct FrameHeader: Equatable, Sendable {
             store(Self.magic, at: 0)
             store(Self.version, at: 2)
             store(self.kind.rawValue, at: 3)
-            store(UInt8(self.isLast ? 1 : 0), at: 4)
+            store((self.isLast ? Flag.last : 0) | (self.isUnchecked ? Flag.unchecked : 0), at: 4)
             store(UInt8(0), at: 5)
             store(self.tag, at: 6)
             store(self.call, at: 8)
             store(UInt32(self.lengthBytes), at: 16)
-            store(self.payloadChecksum, at: 20)
+            store(self.payloadChecksum ?? 0, at: 20)
             store(CRC32C.of(UnsafeRawBufferPointer(rebasing: field[..<24])), at: 24)
         }
     }
@@ -133,15 +143,21 @@ package struct FrameHeader: Equatable, Sendable {
             throw .invalid(field: "kind", offset: 3)
         }
         let flags = load(4, UInt8.self)
-        guard flags <= 1 else { throw .invalid(field: "flags", offset: 4) }
+        guard flags & ~(Flag.last | Flag.unchecked) == 0 else {
+            throw .invalid(field: "flags", offset: 4)
+        }
+        let isUnchecked = flags & Flag.unchecked != 0
+        let checksum = load(20, UInt32.self)
+        guard !isUnchecked || checksum == 0 else { throw .invalid(field: "payload", offset: 20) }
         guard load(5, UInt8.self) == 0 else { throw .invalid(field: "reserved", offset: 5) }
         let length = Int(load(16, UInt32.self))
         guard length <= Self.payloadLimitBytes else {
             throw .tooLarge(field: "length", size: length, limit: Self.payloadLimitBytes)
         }
         self.init(
-            kind: kind, isLast: flags == 1, tag: load(6, UInt16.self), call: load(8, UInt64.self),
-            lengthBytes: length, payloadChecksum: load(20, UInt32.self))
+            kind: kind, isLast: flags & Flag.last != 0, tag: load(6, UInt16.self),
+            call: load(8, UInt64.self), lengthBytes: length,
+            payloadChecksum: isUnchecked ? nil : checksum)
     }
 }
 

@@ -92,6 +92,33 @@ import Wire
         }
     }
 
+    @Test func `a payload without a checksum is taken only where the channel proves bytes`() throws
+    {
+        let payload = Self.bytes(70_000)
+        var bytes: [UInt8] = []
+        FrameHeader(
+            kind: .requestPart, call: 5, lengthBytes: payload.count, payloadChecksum: nil
+        ).append(to: &bytes)
+        #expect(bytes[4] == 3)
+        #expect(bytes[20..<24] == [0, 0, 0, 0])
+        bytes += payload
+
+        for isProven in [true, false] {
+            var decoder = FrameDecoder()
+            decoder.takesUncheckedPayloads = isProven
+            var arrived: [Frame] = []
+            let feed = {
+                try Self.feed(bytes, in: { 30_000 }, to: &decoder) { arrived.append($0) }
+            }
+            if isProven {
+                try feed()
+                #expect(arrived == [Frame(kind: .requestPart, call: 5, payload: payload)])
+            } else {
+                #expect(throws: FormatFault.invalid(field: "flags", offset: 4)) { try feed() }
+            }
+        }
+    }
+
     @Test func `a length over the limit is refused with a true checksum too`() {
         var writer = ByteWriter()
         writer.write(FrameHeader.magic)
