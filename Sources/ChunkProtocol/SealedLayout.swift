@@ -1,7 +1,8 @@
 import Primitives
 
-/// How a chunk's plain bytes lie in its sealed form: 64 KiB frames, each sealed alone and followed
-/// by its tag, one behind the other. A range of plain bytes touches only its frames.
+/// How a chunk's plain bytes are cut into frames: 64 KiB each, compressed where that pays, sealed
+/// alone and followed by its tag, one behind the other. A range of plain bytes touches only its
+/// frames; where those lie in the sealed form their `SealedFrame`s say.
 package struct SealedLayout: Equatable, Sendable {
     /// Plain bytes of a frame; only the last may hold fewer.
     package static let frameBytes = 65_536
@@ -20,35 +21,14 @@ package struct SealedLayout: Equatable, Sendable {
         self.plainBytes = plainBytes
     }
 
-    /// The layout of a sealed form of this size; nil when no chunk has it.
-    package init?(sealedBytes: Int) {
-        let stride = Self.frameBytes + Self.tagBytes
-        let frames = (sealedBytes + stride - 1) / stride
-        guard sealedBytes > frames * Self.tagBytes else { return nil }
-        self.init(plainBytes: sealedBytes - frames * Self.tagBytes)
-        guard self.sealedBytes == sealedBytes else { return nil }
-    }
-
     package var frameCount: Int { (self.plainBytes + Self.frameBytes - 1) / Self.frameBytes }
-    package var sealedBytes: Int { self.plainBytes + self.frameCount * Self.tagBytes }
+    /// What the sealed form takes when no frame is compressed; it never takes more.
+    package var mostSealedBytes: Int { self.plainBytes + self.frameCount * Self.tagBytes }
 
     /// Where the plain bytes of frame `index` lie in the chunk.
     package func plainRange(ofFrame index: Int) -> Range<Int> {
         let start = index * Self.frameBytes
         return start..<min(start + Self.frameBytes, self.plainBytes)
-    }
-
-    /// Where frame `index` with its tag lies in the sealed form.
-    package func sealedRange(ofFrame index: Int) -> Range<Int> {
-        let start = index * (Self.frameBytes + Self.tagBytes)
-        return start..<start + self.plainRange(ofFrame: index).count + Self.tagBytes
-    }
-
-    /// Where a run of frames lies in the sealed form.
-    package func sealedRange(ofFrames frames: Range<Int>) -> Range<Int> {
-        guard let last = frames.last else { return 0..<0 }
-        let start = self.sealedRange(ofFrame: frames.lowerBound).lowerBound
-        return start..<self.sealedRange(ofFrame: last).upperBound
     }
 
     /// The frames that hold the plain bytes of `range`, which is clamped to the chunk.

@@ -11,11 +11,14 @@ import Primitives
 ///          6     2  frames, 0 in a tombstone
 ///          8     8  chunk name: incarnation
 ///         16     8  chunk name: counter
-///         24     4  sealed bytes, 0 in a tombstone
-///         28     4  zero
-///         32   4*n  CRC-32C of each sealed frame
-///     32 + 4n     4  CRC-32C over segment number (8 bytes), record offset (8 bytes) and the header
+///         24     4  sealed bytes of all frames, 0 in a tombstone
+///         28     2  slot of the bucket that the chunk belongs to
+///         30     2  zero
+///         32     8  stored at: milliseconds since 1970 by the store's own clock
+///         40   8*n  for each frame: CRC-32C of its sealed bytes (4), their number (4)
+///     40 + 8n     4  CRC-32C over segment number (8 bytes), record offset (8 bytes) and the header
 ///
+/// A frame may be compressed before it is sealed, so each has a length of its own: 17...65,552.
 /// The checksum covers where the record stands, so that a misdirected write is not taken for data.
 /// A store can scrub by the frames' checksums without any key.
 package enum SegmentFormat {
@@ -26,33 +29,42 @@ package enum SegmentFormat {
     package static let version: UInt16 = 1
     package static let chunkMagic: UInt32 = 0x6863_4648
     package static let tombstoneMagic: UInt32 = 0x6274_4648
-    static let fixedBytes = 32
+    static let fixedBytes = 40
     static let mostFrames = 256
 
     /// What a record is about.
     package struct Record: Equatable, Sendable {
         package let kind: Kind
         package let name: ChunkName
-        /// CRC-32C of each sealed frame; empty in a tombstone.
-        package let frameChecksums: [UInt32]
+        /// Of the chunk's bucket: says which group counts the references to the chunk.
+        package let slot: Slot
+        /// When the chunk came, or was deleted, by the wall clock of the store.
+        package let storedAt: Timestamp
+        /// Empty in a tombstone.
+        package let frames: [SealedFrame]
         package let sealedBytes: Int
 
-        package init(chunk name: ChunkName, sealedBytes: Int, frameChecksums: [UInt32]) {
+        package init(chunk name: ChunkName, slot: Slot, storedAt: Timestamp, frames: [SealedFrame])
+        {
             self.kind = .chunk
             self.name = name
-            self.sealedBytes = sealedBytes
-            self.frameChecksums = frameChecksums
+            self.slot = slot
+            self.storedAt = storedAt
+            self.frames = frames
+            self.sealedBytes = frames.sealedBytes
         }
 
-        package init(tombstoneOf name: ChunkName) {
+        package init(tombstoneOf name: ChunkName, slot: Slot, storedAt: Timestamp) {
             self.kind = .tombstone
             self.name = name
+            self.slot = slot
+            self.storedAt = storedAt
+            self.frames = []
             self.sealedBytes = 0
-            self.frameChecksums = []
         }
 
         package var headerBytes: Int {
-            SegmentFormat.fixedBytes + 4 * self.frameChecksums.count + 4
+            SegmentFormat.headerBytes(frameCount: self.frames.count)
         }
         /// With the padding up to the next boundary.
         package var recordBytes: Int {
@@ -75,7 +87,7 @@ package enum SegmentFormat {
     /// The most bytes a header has.
     package static let mostHeaderBytes = Self.headerBytes(frameCount: Self.mostFrames)
 
-    package static func headerBytes(frameCount: Int) -> Int { Self.fixedBytes + 4 * frameCount + 4 }
+    package static func headerBytes(frameCount: Int) -> Int { Self.fixedBytes + 8 * frameCount + 4 }
 
     /// The header of a record that stands at `offset` of segment `segment`.
     package static func header(
@@ -84,12 +96,14 @@ package enum SegmentFormat {
         var writer = ByteWriter(capacity: record.headerBytes)
         writer.write(record.kind == .chunk ? Self.chunkMagic : Self.tombstoneMagic)
         writer.write(Self.version)
-        writer.write(UInt16(record.frameChecksums.count))
+        writer.write(UInt16(record.frames.count))
         writer.write(record.name.incarnation)
         writer.write(record.name.counter)
         writer.write(UInt32(record.sealedBytes))
-        writer.write(UInt32(0))
-        for checksum in record.frameChecksums { writer.write(checksum) }
+        writer.write(record.slot.rawValue)
+        writer.write(UInt16(0))
+        writer.write(record.storedAt.milliseconds)
+        for frame in record.frames { frame.encode(into: &writer) }
         writer.write(Self.checksum(of: writer.bytes[...], segment: segment, offset: offset))
         return writer.bytes
     }
@@ -111,12 +125,15 @@ package enum SegmentFormat {
         let frameCount = Int(try reader.read(UInt16.self))
         let name = ChunkName(incarnation: try reader.read(), counter: try reader.read())
         let sealedBytes = Int(try reader.read(UInt32.self))
-        guard try reader.read(UInt32.self) == 0 else { throw .invalid(field: "zero", offset: 28) }
+        let slot = Slot(rawValue: try reader.read())
+        guard try reader.read(UInt16.self) == 0 else { throw .invalid(field: "zero", offset: 30) }
+        let storedAt = Timestamp(milliseconds: try reader.read())
         guard frameCount <= Self.mostFrames else {
             throw .tooLarge(field: "frames", size: frameCount, limit: Self.mostFrames)
         }
-        var checksums: [UInt32] = []
-        for _ in 0..<frameCount { checksums.append(try reader.read()) }
+        var frames: [SealedFrame] = []
+        frames.reserveCapacity(frameCount)
+        for _ in 0..<frameCount { frames.append(try SealedFrame(from: &reader)) }
         let covered = bytes[bytes.startIndex..<bytes.startIndex + reader.offset]
         let computed = Self.checksum(of: covered, segment: segment, offset: offset)
         let recorded: UInt32 = try reader.read()
@@ -128,12 +145,13 @@ package enum SegmentFormat {
             guard frameCount == 0, sealedBytes == 0 else {
                 throw .invalid(field: "frames", offset: 6)
             }
-            return Record(tombstoneOf: name)
+            return Record(tombstoneOf: name, slot: slot, storedAt: storedAt)
         case .chunk:
-            guard SealedLayout(sealedBytes: sealedBytes)?.frameCount == frameCount else {
+            guard frameCount > 0 else { throw .invalid(field: "frames", offset: 6) }
+            guard frames.sealedBytes == sealedBytes else {
                 throw .invalid(field: "sealed bytes", offset: 24)
             }
-            return Record(chunk: name, sealedBytes: sealedBytes, frameChecksums: checksums)
+            return Record(chunk: name, slot: slot, storedAt: storedAt, frames: frames)
         }
     }
 

@@ -12,34 +12,34 @@ package enum StoreCallKind {
 /// by its checksum before it writes, and answers when the chunk is durable.
 package struct PutChunkRequest: WireMessage, Equatable {
     package let name: ChunkName
-    package let sealedBytes: UInt32
-    /// CRC-32C of each sealed frame, computed once where the chunk was sealed.
-    package let frameChecksums: [UInt32]
+    /// Of the chunk's bucket: the store keeps it, to know whom to ask about the chunk.
+    package let slot: Slot
+    package let frames: [SealedFrame]
 
-    package init(name: ChunkName, sealedBytes: UInt32, frameChecksums: [UInt32]) {
+    package init(name: ChunkName, slot: Slot, frames: [SealedFrame]) {
         self.name = name
-        self.sealedBytes = sealedBytes
-        self.frameChecksums = frameChecksums
+        self.slot = slot
+        self.frames = frames
     }
+
+    /// The length of the body.
+    package var sealedBytes: Int { self.frames.sealedBytes }
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
         self.name.encode(into: &writer)
-        writer.write(self.sealedBytes)
-        writer.writeArray(self.frameChecksums) { $0.write($1) }
+        writer.write(self.slot.rawValue)
+        writer.writeArray(self.frames) { $1.encode(into: &$0) }
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
         try reader.expectVersion(1)
         self.name = try ChunkName(from: &reader)
-        self.sealedBytes = try reader.read()
-        self.frameChecksums = try reader.readArray(
-            field: "frame checksums", limit: SegmentFormat.mostFrames
-        ) { reader throws(FormatFault) in try reader.read() }
-        guard
-            SealedLayout(sealedBytes: Int(self.sealedBytes))?.frameCount
-                == self.frameChecksums.count
-        else { throw .invalid(field: "sealed bytes", offset: 17) }
+        self.slot = Slot(rawValue: try reader.read())
+        self.frames = try reader.readArray(
+            field: "frames", limit: SegmentFormat.mostFrames
+        ) { reader throws(FormatFault) in try SealedFrame(from: &reader) }
+        guard !self.frames.isEmpty else { throw .invalid(field: "frames", offset: 19) }
     }
 }
 
@@ -116,35 +116,43 @@ package struct ReadChunkRequest: WireMessage, Equatable {
     }
 }
 
-/// What a store says to a read; with `.found`, the sealed frames follow as the answer's body.
+/// What a store says to a read; with `.found`, sealed frames follow as the answer's body.
 package enum ReadChunkAnswer: WireMessage, Equatable {
-    /// The store has checked each frame by its checksum.
-    case found(chunkSealedBytes: UInt32)
+    /// The sealed bytes of the whole chunk, and of each frame that was asked for: 0 where the frame
+    /// at rest is not what its checksum says. The body is the others, one behind the other.
+    case found(chunkSealedBytes: UInt32, frameLengths: [UInt32])
     case missing
-    case checksumMismatch(frame: UInt16)
     case device(String)
 
     package func encode(into writer: inout ByteWriter) {
         switch self {
-        case .found(let sealedBytes):
+        case .found(let sealedBytes, let frameLengths):
             writer.write(UInt8(1))
             writer.write(sealedBytes)
+            writer.writeArray(frameLengths) { $0.write($1) }
         case .missing: writer.write(UInt8(2))
-        case .checksumMismatch(let frame):
-            writer.write(UInt8(3))
-            writer.write(frame)
         case .device(let reason):
-            writer.write(UInt8(4))
+            writer.write(UInt8(3))
             writer.writeString(reason)
         }
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
         switch try reader.read(UInt8.self) {
-        case 1: self = .found(chunkSealedBytes: try reader.read())
+        case 1:
+            let sealedBytes: UInt32 = try reader.read()
+            let lengths = try reader.readArray(
+                field: "frame lengths", limit: SegmentFormat.mostFrames
+            ) { reader throws(FormatFault) -> UInt32 in
+                let length: UInt32 = try reader.read()
+                guard length == 0 || SealedFrame.lengths.contains(length) else {
+                    throw .invalid(field: "frame length", offset: reader.offset - 4)
+                }
+                return length
+            }
+            self = .found(chunkSealedBytes: sealedBytes, frameLengths: lengths)
         case 2: self = .missing
-        case 3: self = .checksumMismatch(frame: try reader.read())
-        case 4: self = .device(try reader.readString(field: "reason", limit: 4096))
+        case 3: self = .device(try reader.readString(field: "reason", limit: 4096))
         default: throw .invalid(field: "answer", offset: reader.offset - 1)
         }
     }

@@ -13,6 +13,8 @@ struct ChunkIndex: Sendable {
         var offset: UInt64
         var sealedBytes: UInt32
         var frameCount: UInt16
+        var slot: Slot
+        var storedAt: Timestamp
     }
 
     /// Every record below this position is in the index.
@@ -23,6 +25,15 @@ struct ChunkIndex: Sendable {
         static func < (a: Self, b: Self) -> Bool {
             (a.segment, a.offset) < (b.segment, b.offset)
         }
+    }
+
+    static func place(
+        of record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
+    ) -> Place {
+        Place(
+            segment: segment, offset: offset, sealedBytes: UInt32(record.sealedBytes),
+            frameCount: UInt16(record.frames.count), slot: record.slot,
+            storedAt: record.storedAt)
     }
 
     static let chunks = Family(index: 0, name: "chunks")
@@ -78,12 +89,14 @@ struct ChunkIndex: Sendable {
     }
 
     static func put(_ place: Place, of name: ChunkName, into batch: inout WriteBatch) {
-        var writer = ByteWriter(capacity: 23)
+        var writer = ByteWriter(capacity: 33)
         writer.write(UInt8(1))
         writer.write(place.segment)
         writer.write(place.offset)
         writer.write(place.sealedBytes)
         writer.write(place.frameCount)
+        writer.write(place.slot.rawValue)
+        writer.write(place.storedAt.milliseconds)
         batch.put(Self.chunks, Self.key(name), writer.bytes)
     }
 
@@ -111,7 +124,9 @@ struct ChunkIndex: Sendable {
         try Self.reading("place", value) { reader throws(FormatFault) in
             Place(
                 segment: try reader.read(), offset: try reader.read(),
-                sealedBytes: try reader.read(), frameCount: try reader.read())
+                sealedBytes: try reader.read(), frameCount: try reader.read(),
+                slot: Slot(rawValue: try reader.read()),
+                storedAt: Timestamp(milliseconds: try reader.read()))
         }
     }
 

@@ -69,7 +69,7 @@ package actor ChunkStore {
                 "holdfast_store_frames_read_total", help: "Sealed frames read and checked.")
             self.badFrames = registry.counter(
                 "holdfast_store_bad_frames_total",
-                help: "Reads that met a frame whose checksum did not hold.")
+                help: "Frames read whose checksum did not hold.")
             self.refusedFull = registry.counter(
                 "holdfast_store_refused_full_total", help: "Chunks refused for want of disk space.")
             self.refusedOverloaded = registry.counter(
@@ -187,7 +187,7 @@ package actor ChunkStore {
     /// Stores a sealed chunk; `.stored` is said only when it is durable. The name is never reused,
     /// so a chunk that is there already is the same chunk.
     package func put(_ request: PutChunkRequest, _ body: [[UInt8]]) async -> PutChunkAnswer {
-        let bytes = Int(request.sealedBytes)
+        let bytes = request.sealedBytes
         // One chunk is always taken, however small the budget.
         let isWithin =
             self.waitingBytes == 0
@@ -197,7 +197,8 @@ package actor ChunkStore {
             return .overloaded
         }
         let record = SegmentFormat.Record(
-            chunk: request.name, sealedBytes: bytes, frameChecksums: request.frameChecksums)
+            chunk: request.name, slot: request.slot, storedAt: self.environment.wallClock,
+            frames: request.frames)
         self.waitingBytes += bytes
         return await withUnsafeContinuation { answer in
             self.waiting.append(Intake(record: record, body: body, answer: answer))
@@ -271,8 +272,10 @@ package actor ChunkStore {
             }
         }
         switch answer {
-        case .found: self.counters.framesRead.add(UInt64(request.frameCount))
-        case .checksumMismatch: self.counters.badFrames.add()
+        case .found(_, let lengths):
+            let bad = lengths.count { $0 == 0 }
+            self.counters.framesRead.add(UInt64(lengths.count - bad))
+            self.counters.badFrames.add(UInt64(bad))
         case .missing, .device: break
         }
         return (answer, frames)
@@ -310,13 +313,13 @@ extension SegmentReader {
         _ request: ReadChunkRequest, at place: ChunkIndex.Place
     ) -> (ReadChunkAnswer, [UInt8]) {
         do throws(Fault) {
-            let frames = try self.frames(request.frames, of: request.name, at: place)
-            return (.found(chunkSealedBytes: place.sealedBytes), frames)
+            let (lengths, frames) = try self.frames(request.frames, of: request.name, at: place)
+            return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), frames)
         } catch {
             switch error {
-            case .noRecord: return (.checksumMismatch(frame: request.firstFrame), [])
-            case .checksumMismatch(let frame):
-                return (.checksumMismatch(frame: UInt16(frame)), [])
+            case .noRecord:
+                let lengths = [UInt32](repeating: 0, count: request.frames.count)
+                return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), [])
             case .file(.notFound): return (.missing, [])
             case .file(let fault): return (.device("\(fault)"), [])
             }

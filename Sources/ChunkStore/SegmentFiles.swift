@@ -85,13 +85,13 @@ struct SegmentReader {
         case file(FileFault)
         /// No valid record of this chunk stands there.
         case noRecord
-        case checksumMismatch(frame: Int)
     }
 
-    /// Reads a run of a record's sealed frames, each proven by its checksum.
+    /// Reads a run of a record's sealed frames: the length of each, 0 where its checksum does not
+    /// hold, and the bytes of the others one behind the other.
     func frames(
-        _ frames: Range<Int>, of name: ChunkName, at place: ChunkIndex.Place
-    ) throws(Fault) -> [UInt8] {
+        _ run: Range<Int>, of name: ChunkName, at place: ChunkIndex.Place
+    ) throws(Fault) -> (lengths: [UInt32], sealed: [UInt8]) {
         let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
         let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
         let header = try Self.reading { () throws(FileFault) in
@@ -99,19 +99,31 @@ struct SegmentReader {
         }
         guard
             let record = Self.record(header, place.segment, place.offset),
-            record.name == name, record.kind == .chunk,
-            frames.upperBound <= record.frameChecksums.count,
-            let layout = SealedLayout(sealedBytes: record.sealedBytes)
+            record.name == name, record.kind == .chunk, run.upperBound <= record.frames.count
         else { throw .noRecord }
-        let range = layout.sealedRange(ofFrames: frames)
+        let range = record.frames.sealedRange(ofFrames: run)
         let sealed = try Self.reading { () throws(FileFault) in
             try file.read(range.count, at: place.offset + UInt64(headerBytes + range.lowerBound))
         }
-        let checksums = Array(record.frameChecksums[frames])
-        if let bad = FrameChecksums.firstMismatch(in: [sealed], checksums) {
-            throw .checksumMismatch(frame: frames.lowerBound + bad)
+        let frames = Array(record.frames[run])
+        let sound = FrameChecksums.check([sealed], frames)
+        guard sound.contains(false) else { return (frames.map(\.sealedBytes), sealed) }
+        var lengths: [UInt32] = []
+        var good: [UInt8] = []
+        var position = 0
+        for (frame, isSound) in zip(frames, sound) {
+            let end = min(position + Int(frame.sealedBytes), sealed.count)
+            if isSound { good.append(contentsOf: sealed[position..<end]) }
+            lengths.append(isSound ? frame.sealedBytes : 0)
+            position = end
         }
-        return sealed
+        return (lengths, good)
+    }
+
+    /// Whether every frame of a chunk is as its checksum says.
+    func isWhole(_ name: ChunkName, at place: ChunkIndex.Place) throws(Fault) -> Bool {
+        let frames = try self.frames(0..<Int(place.frameCount), of: name, at: place)
+        return !frames.lengths.contains(0)
     }
 
     private static func reading<Value>(
@@ -134,41 +146,44 @@ struct SegmentReader {
 
 /// The checksums of sealed frames that lie across pieces of a body.
 package enum FrameChecksums {
-    private static let stride = SealedLayout.frameBytes + SealedLayout.tagBytes
-
-    /// The first frame that is not what its checksum says; nil when all are, and there are as many
-    /// as there are checksums.
-    package static func firstMismatch(in pieces: [[UInt8]], _ checksums: [UInt32]) -> Int? {
-        let computed = Self.of(pieces)
-        for (frame, checksum) in checksums.enumerated() {
-            guard frame < computed.count, computed[frame] == checksum else { return frame }
-        }
-        return computed.count == checksums.count ? nil : checksums.count
+    /// The first frame that is not what its checksum says; nil when all are, and the body holds
+    /// nothing else.
+    package static func firstMismatch(in pieces: [[UInt8]], _ frames: [SealedFrame]) -> Int? {
+        if let bad = Self.check(pieces, frames).firstIndex(of: false) { return bad }
+        let isExact = pieces.reduce(0) { $0 + $1.count } == frames.sealedBytes
+        return isExact ? nil : frames.count
     }
 
-    /// CRC-32C of each frame of a sealed chunk.
-    package static func of(_ pieces: [[UInt8]]) -> [UInt32] {
-        var checksums: [UInt32] = []
+    /// For each frame whether it is what its checksum says; one that is not all there is not.
+    package static func check(_ pieces: [[UInt8]], _ frames: [SealedFrame]) -> [Bool] {
+        let computed = Self.of(pieces, lengths: frames.map { Int($0.sealedBytes) })
+        return frames.indices.map { $0 < computed.count && computed[$0] == frames[$0] }
+    }
+
+    /// The frames that a body holds: as many as are all there.
+    package static func of(_ pieces: [[UInt8]], lengths: [Int]) -> [SealedFrame] {
+        var frames: [SealedFrame] = []
+        frames.reserveCapacity(lengths.count)
         var current: UInt32 = 0
         var filled = 0
         for piece in pieces {
             piece.withUnsafeBytes { bytes in
                 var position = 0
-                while position < bytes.count {
-                    let count = min(Self.stride - filled, bytes.count - position)
+                while position < bytes.count, frames.count < lengths.count {
+                    let length = lengths[frames.count]
+                    let count = min(length - filled, bytes.count - position)
                     let part = UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
                     current = CRC32C.of(part, after: current)
                     filled += count
                     position += count
-                    if filled == Self.stride {
-                        checksums.append(current)
+                    if filled == length {
+                        frames.append(SealedFrame(sealedBytes: UInt32(length), checksum: current))
                         current = 0
                         filled = 0
                     }
                 }
             }
         }
-        if filled > 0 { checksums.append(current) }
-        return checksums
+        return frames
     }
 }

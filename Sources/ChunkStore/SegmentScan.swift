@@ -118,27 +118,17 @@ struct SegmentScan {
         }
     }
 
-    private func place(
-        of record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
-    ) -> ChunkIndex.Place {
-        ChunkIndex.Place(
-            segment: segment, offset: offset, sealedBytes: UInt32(record.sealedBytes),
-            frameCount: UInt16(record.frameChecksums.count))
-    }
-
     /// Whether every frame is as its checksum says.
     private func isWhole(
         _ record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
     ) throws(Fault) -> Bool {
         guard record.kind == .chunk else { return true }
         do throws(SegmentReader.Fault) {
-            _ = try SegmentReader(files: self.files).frames(
-                0..<record.frameChecksums.count, of: record.name,
-                at: self.place(of: record, segment, offset))
-            return true
+            return try SegmentReader(files: self.files).isWhole(
+                record.name, at: ChunkIndex.place(of: record, segment, offset))
         } catch {
             switch error {
-            case .noRecord, .checksumMismatch: return false
+            case .noRecord: return false
             case .file(let fault): throw .file(fault)
             }
         }
@@ -160,7 +150,8 @@ struct SegmentScan {
             switch record.kind {
             case .chunk:
                 ChunkIndex.put(
-                    self.place(of: record, end.segment, offset), of: record.name, into: &batch)
+                    ChunkIndex.place(of: record, end.segment, offset), of: record.name, into: &batch
+                )
                 findings.records += isWhole ? 1 : 0
                 findings.chunks += known == nil ? 1 : 0
                 findings.sealedBytes += known == nil ? UInt64(record.sealedBytes) : 0

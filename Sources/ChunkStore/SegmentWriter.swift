@@ -174,9 +174,7 @@ extension SegmentWriter {
         self.offset = offset + UInt64(record.recordBytes)
         self.end = ChunkIndex.Watermark(segment: number, offset: self.offset)
         try file.startWriteback(offset..<self.offset)
-        return ChunkIndex.Place(
-            segment: number, offset: offset, sealedBytes: UInt32(record.sealedBytes),
-            frameCount: UInt16(record.frameChecksums.count))
+        return ChunkIndex.place(of: record, number, offset)
     }
 }
 
@@ -187,7 +185,7 @@ extension SegmentWriter.Result {
         room: inout SegmentWriter.Room
     ) throws(SegmentWriter.WriteFault) -> PutChunkAnswer {
         let record = piece.record
-        if let bad = FrameChecksums.firstMismatch(in: piece.body, record.frameChecksums) {
+        if let bad = FrameChecksums.firstMismatch(in: piece.body, record.frames) {
             return .checksumMismatch(frame: UInt16(bad))
         }
         let known: ChunkIndex.Place?
@@ -220,12 +218,11 @@ extension SegmentWriter.Result {
         again record: SegmentFormat.Record, at place: ChunkIndex.Place
     ) -> PutChunkAnswer? {
         do throws(SegmentReader.Fault) {
-            _ = try SegmentReader(files: self.writer.files).frames(
-                0..<Int(place.frameCount), of: record.name, at: place)
-            return .stored
+            let reader = SegmentReader(files: self.writer.files)
+            return try reader.isWhole(record.name, at: place) ? .stored : nil
         } catch {
             switch error {
-            case .noRecord, .checksumMismatch, .file(.notFound): return nil
+            case .noRecord, .file(.notFound): return nil
             case .file(let fault): return .device("\(fault)")
             }
         }

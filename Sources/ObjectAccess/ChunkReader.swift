@@ -47,7 +47,7 @@ final class ChunkReader: Sendable {
                 guard let node else { return }
                 group.addTask {
                     await self.ask(
-                        node, for: frames, of: chunk.name, layout, bucketKey, deadline: deadline)
+                        node, for: frames, of: chunk, layout, bucketKey, deadline: deadline)
                 }
                 let patience = self.scores.patience(with: node, at: self.environment.now)
                 group.addTask {
@@ -86,9 +86,10 @@ final class ChunkReader: Sendable {
     }
 
     private func ask(
-        _ node: NodeID, for frames: Range<Int>, of name: ChunkName, _ layout: SealedLayout,
-        _ bucketKey: SymmetricKey, deadline: Instant
+        _ node: NodeID, for frames: Range<Int>, of chunk: ChunkReference,
+        _ layout: SealedLayout, _ bucketKey: SymmetricKey, deadline: Instant
     ) async -> ReadOutcome {
+        let name = chunk.name
         let request = PeerRequest(
             kind: StoreCallKind.readChunk,
             head: ReadChunkRequest(name: name, frames: frames).encoded)
@@ -100,13 +101,16 @@ final class ChunkReader: Sendable {
         } catch {
             return .failed(node, .unreachable(name, node))
         }
+        let lengths: [UInt32]
         do throws(FormatFault) {
             switch try ReadChunkAnswer(decoding: response.head) {
-            case .found(let sealedBytes) where Int(sealedBytes) == layout.sealedBytes: break
+            case .found(chunk.sealedLength, let found):
+                if let bad = found.firstIndex(of: 0) {
+                    return .failed(node, .checksumMismatch(name, frame: frames.lowerBound + bad))
+                }
+                lengths = found
             case .found: return .failed(node, .notAuthentic(name, frame: frames.lowerBound))
             case .missing: return .failed(node, .missing(name))
-            case .checksumMismatch(let frame):
-                return .failed(node, .checksumMismatch(name, frame: Int(frame)))
             case .device(let reason): return .failed(node, .device(name, reason: reason))
             }
         } catch {
@@ -115,7 +119,8 @@ final class ChunkReader: Sendable {
         let sealed = response.joinedBody
         do throws(ChunkFault) {
             let plain = try SealedChunk.open(
-                sealed, frames: frames, of: layout, name: name, bucketKey: bucketKey)
+                sealed, lengths: lengths, frames: frames, of: layout, name: name,
+                bucketKey: bucketKey)
             self.scores.observe(node, self.environment.now - begun)
             return .answered(node, plain)
         } catch {

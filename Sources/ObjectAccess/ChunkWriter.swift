@@ -33,7 +33,7 @@ final class ChunkWriter: Sendable {
     /// Brings a sealed chunk to as many different nodes as the promise needs; each has it durably
     /// when this returns.
     func write(
-        _ chunk: SealedChunk, on loop: any EventLoop, deadline: Instant
+        _ chunk: SealedChunk, slot: Slot, on loop: any EventLoop, deadline: Instant
     ) async throws(AccessFault) -> (reference: ChunkReference, placedBy: LayoutVersion) {
         guard let layout = self.cluster.layout else {
             throw .unavailable("this node does not know the layout yet")
@@ -52,7 +52,7 @@ final class ChunkWriter: Sendable {
             func send(to nodes: [NodeID]) {
                 for node in nodes {
                     if !homes.contains(node) { self.counters.handoffWrites.add() }
-                    group.addTask { await self.send(chunk, to: node, deadline: deadline) }
+                    group.addTask { await self.send(chunk, slot, to: node, deadline: deadline) }
                     let patience = self.scores.patience(with: node, at: self.environment.now)
                     group.addTask {
                         do { try await loop.sleep(for: patience) } catch {}
@@ -89,11 +89,9 @@ final class ChunkWriter: Sendable {
     }
 
     private func send(
-        _ chunk: SealedChunk, to node: NodeID, deadline: Instant
+        _ chunk: SealedChunk, _ slot: Slot, to node: NodeID, deadline: Instant
     ) async -> SendOutcome {
-        let put = PutChunkRequest(
-            name: chunk.name, sealedBytes: UInt32(chunk.sealed.count),
-            frameChecksums: chunk.frameChecksums)
+        let put = PutChunkRequest(name: chunk.name, slot: slot, frames: chunk.frames)
         let request = PeerRequest(
             kind: StoreCallKind.putChunk, head: put.encoded, body: [chunk.sealed])
         let begun = self.environment.now

@@ -150,10 +150,11 @@ private struct Upload {
                 do throws(AccessFault) {
                     let sealed = try await self.seal(piece)
                     let (access, loop) = (self.access, self.loop)
+                    let slot = self.bucket.bucket.name.slot
                     let (current, budgetBytes) = (position, piece.budgetBytes)
                     group.addTask {
                         defer { access.budget.giveBack(budgetBytes) }
-                        return await access.send(sealed, at: current, on: loop)
+                        return await access.send(sealed, slot, at: current, on: loop)
                     }
                     inFlight += 1
                     position += 1
@@ -244,12 +245,12 @@ private struct Upload {
 extension ObjectAccess {
     /// One chunk to its stores, in a time of its own.
     fileprivate func send(
-        _ chunk: SealedChunk, at position: Int, on loop: any EventLoop
+        _ chunk: SealedChunk, _ slot: Slot, at position: Int, on loop: any EventLoop
     ) async -> Result<(position: Int, ChunkReference, LayoutVersion), AccessFault> {
         let deadline = self.environment.now + self.cluster.settings.callTimeout
         do throws(AccessFault) {
             let (reference, version) = try await self.chunkWriter.write(
-                chunk, on: loop, deadline: deadline)
+                chunk, slot: slot, on: loop, deadline: deadline)
             return .success((position, reference, version))
         } catch {
             return .failure(error)

@@ -8,8 +8,7 @@ package struct SealedChunk: Sendable {
     package let plainBytes: Int
     /// The sealed frames, one behind the other.
     package let sealed: [UInt8]
-    /// CRC-32C of each sealed frame.
-    package let frameChecksums: [UInt32]
+    package let frames: [SealedFrame]
 
     /// Seals 1...16 MiB of plain bytes.
     package init(_ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey) {
@@ -17,54 +16,58 @@ package struct SealedChunk: Sendable {
             brokenInvariant("a chunk has 1 byte to 16 MiB, not \(plain.count)")
         }
         let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
-        var checksums: [UInt32] = []
-        checksums.reserveCapacity(layout.frameCount)
-        self.sealed = [UInt8](unsafeUninitializedCapacity: layout.sealedBytes) { output, count in
+        var frames: [SealedFrame] = []
+        frames.reserveCapacity(layout.frameCount)
+        self.sealed = [UInt8](
+            unsafeUninitializedCapacity: layout.mostSealedBytes
+        ) { output, count in
             plain.withUnsafeBytes { input in
                 for frame in 0..<layout.frameCount {
                     let from = UnsafeRawBufferPointer(
                         rebasing: input[layout.plainRange(ofFrame: frame)])
-                    let to = UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(output)[
-                            layout.sealedRange(ofFrame: frame)])
+                    let room = UnsafeMutableRawBufferPointer(output)[count...]
+                        .prefix(from.count + SealedLayout.tagBytes)
+                    let to = UnsafeMutableRawBufferPointer(rebasing: room)
                     _ = sealing.seal(
                         from, number: UInt64(frame), isLast: frame == layout.frameCount - 1,
                         into: to)
-                    checksums.append(CRC32C.of(UnsafeRawBufferPointer(to)))
+                    frames.append(SealedFrame(UnsafeRawBufferPointer(to)))
+                    count += to.count
                 }
             }
-            count = layout.sealedBytes
         }
         self.name = name
         self.plainBytes = plain.count
-        self.frameChecksums = checksums
+        self.frames = frames
     }
 
-    /// Opens a run of frames into plain bytes. Nothing leaves unless every tag holds.
+    /// Opens a run of frames into plain bytes. Nothing leaves unless every tag holds, and every
+    /// frame has the plain length that its place demands.
     ///
-    /// - Parameter sealed: just those frames, sealed.
+    /// - Parameters:
+    ///   - sealed: just those frames, sealed.
+    ///   - lengths: of each of them, sealed.
     package static func open(
-        _ sealed: [UInt8], frames: Range<Int>, of layout: SealedLayout, name: ChunkName,
-        bucketKey: SymmetricKey
+        _ sealed: [UInt8], lengths: [UInt32], frames: Range<Int>, of layout: SealedLayout,
+        name: ChunkName, bucketKey: SymmetricKey
     ) throws(ChunkFault) -> [UInt8] {
-        let sealedRange = layout.sealedRange(ofFrames: frames)
-        guard sealed.count == sealedRange.count else {
-            throw .notAuthentic(name, frame: frames.lowerBound)
-        }
+        guard
+            lengths.count == frames.count, sealed.count == lengths.reduce(0, { $0 + Int($1) }),
+            frames.upperBound <= layout.frameCount
+        else { throw .notAuthentic(name, frame: frames.lowerBound) }
         let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
         let plainBytes = frames.reduce(0) { $0 + layout.plainRange(ofFrame: $1).count }
         var failed: Int?
         let plain = [UInt8](unsafeUninitializedCapacity: plainBytes) { output, count in
             sealed.withUnsafeBytes { input in
-                var written = 0
-                for frame in frames {
-                    let range = layout.sealedRange(ofFrame: frame)
-                    let start = range.lowerBound - sealedRange.lowerBound
-                    let from = UnsafeRawBufferPointer(
-                        rebasing: input[start..<start + range.count])
+                var start = 0
+                for (frame, length) in zip(frames, lengths) {
+                    let from = UnsafeRawBufferPointer(rebasing: input[start..<start + Int(length)])
                     let to = UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(output)[written...])
+                        rebasing: UnsafeMutableRawBufferPointer(output)[count...])
+                    let wanted = layout.plainRange(ofFrame: frame).count
                     guard
+                        from.count == wanted + SealedLayout.tagBytes,
                         let opened = sealing.open(
                             from, number: UInt64(frame), isLast: frame == layout.frameCount - 1,
                             into: to)
@@ -72,9 +75,9 @@ package struct SealedChunk: Sendable {
                         failed = frame
                         return
                     }
-                    written += opened
+                    start += from.count
+                    count += opened
                 }
-                count = written
             }
         }
         if let failed { throw .notAuthentic(name, frame: failed) }

@@ -25,7 +25,7 @@ package struct StoreNode: Sendable {
             case StoreCallKind.putChunk:
                 let put = try PutChunkRequest(decoding: request.head)
                 let sent = request.body.reduce(0) { $0 + $1.count }
-                guard sent == Int(put.sealedBytes) else {
+                guard sent == put.sealedBytes else {
                     throw .invalid(field: "body of \(sent) bytes", offset: 0)
                 }
                 let answer = await self.store.put(put, request.body)

@@ -9,19 +9,24 @@ struct TestChunk: Sendable {
     let sealed: [UInt8]
 
     var name: ChunkName { self.request.name }
-    var layout: SealedLayout? { SealedLayout(sealedBytes: self.sealed.count) }
-    var frameCount: Int { self.request.frameChecksums.count }
+    var frameCount: Int { self.request.frames.count }
 
-    init(_ number: UInt64, plainBytes: Int = 1000) {
+    /// - Parameter frameLengths: of the frames, sealed; nil for a chunk that is not compressed.
+    init(_ number: UInt64, plainBytes: Int = 1000, frameLengths: [Int]? = nil) {
         var generator = SeededGenerator(seed: number)
-        let layout = SealedLayout(plainBytes: plainBytes)
-        let wanted = layout?.sealedBytes ?? 0
+        let lengths =
+            frameLengths
+            ?? stride(from: 0, to: plainBytes, by: SealedLayout.frameBytes).map {
+                min(plainBytes - $0, SealedLayout.frameBytes) + SealedLayout.tagBytes
+            }
+        let wanted = lengths.reduce(0, +)
         var sealed = generator.bytes(min(wanted, 4099))
         while sealed.count < wanted { sealed += sealed.prefix(wanted - sealed.count) }
         self.sealed = sealed
         self.request = PutChunkRequest(
-            name: ChunkName(incarnation: 7, counter: number), sealedBytes: UInt32(wanted),
-            frameChecksums: FrameChecksums.of([sealed]))
+            name: ChunkName(incarnation: 7, counter: number),
+            slot: Slot(rawValue: UInt16(truncatingIfNeeded: number % 5)),
+            frames: FrameChecksums.of([sealed], lengths: lengths))
     }
 
     /// As the transport delivers a body: in pieces that end anywhere.
@@ -36,8 +41,15 @@ struct TestChunk: Sendable {
     }
 
     func sealed(frames: Range<Int>) -> [UInt8] {
-        guard let layout = self.layout else { return [] }
-        return Array(self.sealed[layout.sealedRange(ofFrames: frames)])
+        Array(self.sealed[self.request.frames.sealedRange(ofFrames: frames)])
+    }
+
+    /// What a store says that has these frames of the chunk, but for those that have rotted.
+    func found(frames: Range<Int>? = nil, bad: Set<Int> = []) -> ReadChunkAnswer {
+        let lengths = (frames ?? 0..<self.frameCount).map {
+            bad.contains($0) ? 0 : self.request.frames[$0].sealedBytes
+        }
+        return .found(chunkSealedBytes: UInt32(self.sealed.count), frameLengths: lengths)
     }
 }
 
@@ -53,8 +65,7 @@ extension ChunkStore {
     /// Whether the whole chunk is there as it was sent.
     func holds(_ chunk: TestChunk) async -> Bool {
         let (answer, bytes) = await self.read(chunk)
-        return answer == .found(chunkSealedBytes: UInt32(chunk.sealed.count))
-            && bytes == chunk.sealed
+        return answer == chunk.found() && bytes == chunk.sealed
     }
 
     /// Hands chunks in one behind the other, without waiting between them.

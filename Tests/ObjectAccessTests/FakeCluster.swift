@@ -108,13 +108,16 @@ extension FakeCluster {
     ) -> PeerResponse {
         self.chunkReads.append(node)
         guard mood != .empty, let copy = self.copies[node]?[request.name],
-            let layout = SealedLayout(sealedBytes: copy.sealed.count)
+            request.frames.upperBound <= copy.request.frames.count
         else { return PeerResponse(head: ReadChunkAnswer.missing.encoded) }
-        var frames = Array(copy.sealed[layout.sealedRange(ofFrames: request.frames)])
+        var frames = Array(copy.sealed[copy.request.frames.sealedRange(ofFrames: request.frames)])
         if mood == .rotten { frames[frames.count - 1] ^= 1 }
         let half = frames.count / 2
         return PeerResponse(
-            head: ReadChunkAnswer.found(chunkSealedBytes: copy.request.sealedBytes).encoded,
+            head: ReadChunkAnswer.found(
+                chunkSealedBytes: UInt32(copy.request.sealedBytes),
+                frameLengths: copy.request.frames[request.frames].map(\.sealedBytes)
+            ).encoded,
             body: [Array(frames[..<half]), Array(frames[half...])])
     }
 

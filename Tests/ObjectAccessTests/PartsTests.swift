@@ -138,12 +138,13 @@ struct SealedChunkTests {
         let plain = someBytes(count)
         let chunk = SealedChunk(plain, name: self.name, bucketKey: try self.key())
         let layout = try #require(SealedLayout(plainBytes: count))
-        #expect(chunk.sealed.count == layout.sealedBytes)
+        #expect(chunk.sealed.count == layout.mostSealedBytes)
         for first in 0..<layout.frameCount {
             for end in first + 1...layout.frameCount {
                 let opened = try SealedChunk.open(
-                    Array(chunk.sealed[layout.sealedRange(ofFrames: first..<end)]),
-                    frames: first..<end, of: layout, name: self.name, bucketKey: try self.key())
+                    Array(chunk.sealed[chunk.frames.sealedRange(ofFrames: first..<end)]),
+                    lengths: chunk.frames[first..<end].map(\.sealedBytes), frames: first..<end,
+                    of: layout, name: self.name, bucketKey: try self.key())
                 let range = first * 65_536..<min(end * 65_536, count)
                 let isSame = opened == Array(plain[range])
                 #expect(isSame)
@@ -155,18 +156,19 @@ struct SealedChunkTests {
         let chunk = SealedChunk(someBytes(200_000), name: self.name, bucketKey: try self.key())
         let layout = try #require(SealedLayout(plainBytes: 200_000))
         for frame in 0..<layout.frameCount {
-            let range = layout.sealedRange(ofFrame: frame)
+            let range = chunk.frames.sealedRange(ofFrames: frame..<frame + 1)
             for position in [range.lowerBound, range.upperBound - 1] {
                 var sealed = chunk.sealed
                 sealed[position] ^= 0x80
                 #expect(throws: ChunkFault.notAuthentic(self.name, frame: frame)) {
                     _ = try SealedChunk.open(
-                        sealed, frames: 0..<layout.frameCount, of: layout, name: self.name,
+                        sealed, lengths: chunk.frames.map(\.sealedBytes),
+                        frames: 0..<layout.frameCount, of: layout, name: self.name,
                         bucketKey: try self.key())
                 }
             }
         }
-        let first = Array(chunk.sealed[layout.sealedRange(ofFrame: 0)])
+        let first = Array(chunk.sealed[chunk.frames.sealedRange(ofFrames: 0..<1)])
         let other = ChunkName(incarnation: 3, counter: 5)
         for (frames, name, key) in [
             (1..<2, self.name, try self.key()), (0..<1, other, try self.key()),
@@ -174,7 +176,8 @@ struct SealedChunkTests {
         ] {
             #expect(throws: ChunkFault.notAuthentic(name, frame: frames.lowerBound)) {
                 _ = try SealedChunk.open(
-                    first, frames: frames, of: layout, name: name, bucketKey: key)
+                    first, lengths: chunk.frames[frames].map(\.sealedBytes), frames: frames,
+                    of: layout, name: name, bucketKey: key)
             }
         }
     }

@@ -201,8 +201,9 @@ struct CounterTests {
         var sealed = try file.read(record.sealedBytes, at: UInt64(record.headerBytes))
         sealed[17] ^= 1
         let forged = SegmentFormat.Record(
-            chunk: record.name, sealedBytes: sealed.count,
-            frameChecksums: FrameChecksums.of([sealed]))
+            chunk: record.name, slot: record.slot, storedAt: record.storedAt,
+            frames: FrameChecksums.of(
+                [sealed], lengths: record.frames.map { Int($0.sealedBytes) }))
         try file.write(
             SegmentFormat.header(of: forged, segment: 1, offset: 0) + sealed, at: 0)
         file.close()
