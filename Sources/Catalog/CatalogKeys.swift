@@ -3,7 +3,7 @@ internal import Primitives
 
 /// The keys of a group's rows. First bytes within the family `rows` are for ever.
 package enum CatalogKeys {
-    private enum Kind: UInt8 {
+    enum Kind: UInt8 {
         case applied = 0x01
         case sessionCount = 0x02
         case incarnation = 0x03
@@ -22,6 +22,8 @@ package enum CatalogKeys {
         case accessKey = 0x42
         case chunk = 0x43
         case manifestReferences = 0x44
+        case chunkQueue = 0x60
+        case deletion = 0x61
     }
 
     /// Where `AppliedPosition` stands, in the family `rows`: what a restart reads durably.
@@ -163,7 +165,7 @@ package enum CatalogKeys {
         return writer.key
     }
 
-    private static func key(_ kind: Kind, _ body: (inout KeyWriter) -> Void) -> [UInt8] {
+    static func key(_ kind: Kind, _ body: (inout KeyWriter) -> Void) -> [UInt8] {
         var writer = KeyWriter()
         writer.write(kind.rawValue)
         body(&writer)

@@ -49,6 +49,16 @@ package enum CatalogLimits {
     package static let chunkSealBytes: UInt32 = 64 << 10
     /// Nodes a chunk may name that are not its homes.
     package static let exceptionsPerChunk = 8
+    /// Nodes whose copy of a chunk readers may complain of.
+    package static let suspectsPerChunk = 8
+    /// Homes that a command may name for a chunk (`Layout.replicaLimit`).
+    package static let homesPerChunk = 7
+    /// Nodes that may be told to delete a chunk.
+    package static let holdersPerChunk = homesPerChunk + exceptionsPerChunk
+    /// Chunks of one command, query or page that speaks of their deletion.
+    package static let chunksPerSweep = 1_024
+    /// Log time for which a deleted chunk is remembered: far longer than an upload may take.
+    package static let tombstoneLifetime: Duration = .seconds(86_400)
 
     /// Objects and common prefixes of one page of a listing (Amazon S3, `max-keys`).
     package static let listPage = 1_000

@@ -25,6 +25,17 @@ package enum CatalogOperation: Equatable, Sendable {
     case createAccessKey(AccessKey)
     case deleteAccessKey(AccessKeyID)
 
+    // Data groups: the death of chunks.
+
+    case condemnChunks(CondemnChunks)
+    case authoriseDeletions(AuthoriseDeletions)
+    case confirmDeletions(ConfirmDeletions)
+    /// Drops what is remembered of chunks that were deleted long ago; at most
+    /// `CatalogLimits.chunksPerSweep`.
+    case forgetChunks([ChunkKey])
+    case fileBadCopy(FileBadCopy)
+    case correctReferences(CorrectReferences)
+
     // The system group.
 
     case bootstrap(Bootstrap)
@@ -49,6 +60,11 @@ package enum CatalogOperation: Equatable, Sendable {
         case .deleteObject(let delete): delete.bucket.slot
         case .createAccessKey(let key): key.id.slot
         case .deleteAccessKey(let id): id.slot
+        case .fileBadCopy(let filed): filed.chunk.slot
+        // Their chunks are of many slots, each asked for itself.
+        case .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks,
+            .correctReferences:
+            nil
         case .unreadable, .openSession, .adoptSlots, .releaseSlots, .bootstrap, .finishBootstrap,
             .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
             .removeLinkKey:
@@ -59,8 +75,10 @@ package enum CatalogOperation: Equatable, Sendable {
     /// Whether a second application does no harm, so that the command may go without a session.
     package var mayRepeat: Bool {
         switch self {
-        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey, .bootstrap,
-            .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout, .setGroupTable,
+        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey,
+            .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks, .fileBadCopy,
+            .correctReferences, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
+            .setLayout, .setGroupTable,
             .addLinkKey, .removeLinkKey:
             true
         case .createBucket, .deleteBucket, .putObject, .deleteObject, .deleteAccessKey: false
@@ -72,7 +90,8 @@ package enum CatalogOperation: Equatable, Sendable {
         switch self {
         case .unreadable, .openSession: .anyGroup
         case .adoptSlots, .releaseSlots, .createBucket, .deleteBucket, .putObject, .deleteObject,
-            .createAccessKey, .deleteAccessKey:
+            .createAccessKey, .deleteAccessKey, .condemnChunks, .authoriseDeletions,
+            .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences:
             .dataGroups
         case .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
             .setGroupTable, .addLinkKey, .removeLinkKey:

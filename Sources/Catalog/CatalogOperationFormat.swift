@@ -32,6 +32,12 @@ extension CatalogOperation: WireMessage {
             }
         case .addLinkKey(let key): writer.write(tag: 38) { $0.write(key) }
         case .removeLinkKey(let id): writer.write(tag: 39) { $0.writeString(id) }
+        case .condemnChunks(let condemn): writer.write(tag: 128) { $0.write(condemn) }
+        case .authoriseDeletions(let authorise): writer.write(tag: 129) { $0.write(authorise) }
+        case .confirmDeletions(let confirm): writer.write(tag: 130) { $0.write(confirm) }
+        case .forgetChunks(let chunks): writer.write(tag: 131) { $0.writeMessages(chunks) }
+        case .fileBadCopy(let filed): writer.write(tag: 132) { $0.write(filed) }
+        case .correctReferences(let correct): writer.write(tag: 133) { $0.write(correct) }
         }
     }
 
@@ -63,6 +69,12 @@ extension CatalogOperation: WireMessage {
             self = .removeLinkKey(
                 id: try reader.readString(
                     field: "link key", bounds: CatalogLimits.linkKeyIDBytes))
+        case 128: self = .condemnChunks(try CondemnChunks(from: &reader))
+        case 129: self = .authoriseDeletions(try AuthoriseDeletions(from: &reader))
+        case 130: self = .confirmDeletions(try ConfirmDeletions(from: &reader))
+        case 131: self = .forgetChunks(try reader.readChunkKeys())
+        case 132: self = .fileBadCopy(try FileBadCopy(from: &reader))
+        case 133: self = .correctReferences(try CorrectReferences(from: &reader))
         default: throw .invalid(field: "operation", offset: at)
         }
     }

@@ -15,6 +15,9 @@ package enum CatalogQuery: Equatable, Sendable {
     case objects(ListObjects)
     case accessKey(AccessKeyID)
     case slot(Slot)
+    case deletions(ListDeletions)
+    /// At most `CatalogLimits.chunksPerSweep`.
+    case chunkStates([ChunkKey])
 
     // Any group.
 
@@ -38,6 +41,8 @@ package enum CatalogQuery: Equatable, Sendable {
         case .object(let bucket, _, _), .manifest(let bucket, _), .bucket(let bucket): bucket.slot
         case .objects(let list): list.bucket.slot
         case .accessKey(let id): id.slot
+        // Their chunks are of many slots, each asked for itself.
+        case .deletions, .chunkStates: nil
         case .buckets, .slot, .session, .applied, .cluster, .layout, .nodes, .groupTable, .linkKeys,
             .incarnation:
             nil
@@ -60,6 +65,9 @@ package enum CatalogAnswer: Equatable, Sendable {
     case objects(ObjectPage)
     case accessKey(AccessKey)
     case slot(SlotOwnership)
+    case deletions(DeletionPage)
+    /// In the order of the question.
+    case chunkStates([ChunkState])
     case session(Session)
     case applied(AppliedPosition)
     case cluster(Cluster)
@@ -81,8 +89,9 @@ package enum CatalogAnswer: Equatable, Sendable {
         case .linkKeys(let keys): .linkKeys(keys.map(\.withoutPrivateKey))
         case .cluster(let cluster):
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
-        case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .session,
-            .applied, .layout, .layoutUnchanged, .nodes, .groupTable, .incarnation:
+        case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
+            .chunkStates, .session, .applied, .layout, .layoutUnchanged, .nodes, .groupTable,
+            .incarnation:
             self
         }
     }

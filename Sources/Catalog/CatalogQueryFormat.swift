@@ -24,6 +24,8 @@ extension CatalogQuery: WireMessage {
         case .slot(let slot): writer.write(tag: 7) { $0.write(slot.rawValue) }
         case .session(let session): writer.write(tag: 8) { $0.write(session.rawValue) }
         case .applied: writer.write(UInt8(9))
+        case .deletions(let list): writer.write(tag: 128) { $0.write(list) }
+        case .chunkStates(let keys): writer.write(tag: 129) { $0.writeMessages(keys) }
         case .cluster: writer.write(UInt8(32))
         case .layout(let known): writer.write(tag: 33) { $0.write(known.rawValue) }
         case .nodes: writer.write(UInt8(34))
@@ -50,6 +52,8 @@ extension CatalogQuery: WireMessage {
         case 7: self = .slot(Slot(rawValue: try reader.read()))
         case 8: self = .session(SessionID(try reader.read()))
         case 9: self = .applied
+        case 128: self = .deletions(try ListDeletions(from: &reader))
+        case 129: self = .chunkStates(try reader.readChunkKeys())
         case 32: self = .cluster
         case 33: self = .layout(known: LayoutVersion(try reader.read()))
         case 34: self = .nodes
@@ -87,6 +91,8 @@ extension CatalogAnswer: WireMessage {
         case .nodes(let nodes): writer.write(tag: 35) { $0.writeMessages(nodes) }
         case .groupTable(let table): writer.write(tag: 36) { $0.write(table) }
         case .linkKeys(let keys): writer.write(tag: 37) { $0.writeMessages(keys) }
+        case .deletions(let page): writer.write(tag: 128) { $0.write(page) }
+        case .chunkStates(let states): writer.write(tag: 129) { $0.writeMessages(states) }
         case .incarnation(let number): writer.write(tag: 38) { $0.write(number) }
         }
     }
@@ -109,6 +115,11 @@ extension CatalogAnswer: WireMessage {
         case 10: self = .slot(try SlotOwnership(from: &reader))
         case 11: self = .session(try Session(from: &reader))
         case 12: self = .applied(try AppliedPosition(from: &reader))
+        case 128: self = .deletions(try DeletionPage(from: &reader))
+        case 129:
+            self = .chunkStates(
+                try reader.readMessages(
+                    field: "chunks", limit: CatalogLimits.chunksPerSweep))
         case 32: self = .cluster(try Cluster(from: &reader))
         case 33: self = .layout(try Layout(from: &reader))
         case 34: self = .layoutUnchanged

@@ -25,6 +25,12 @@ extension CatalogView {
                 ? .objects(try self.objects(list)) : .noSuchBucket
         case .accessKey(let id): return try self.accessKey(id).map { .accessKey($0) } ?? .absent
         case .slot(let slot): return try self.ownership(of: slot).map { .slot($0) } ?? .absent
+        case .deletions(let list): return .deletions(try self.deletions(list))
+        case .chunkStates(let keys):
+            var states: [ChunkState] = []
+            states.reserveCapacity(keys.count)
+            for key in keys { states.append(try self.state(of: key)) }
+            return .chunkStates(states)
         case .session(let id): return try self.session(id).map { .session($0) } ?? .absent
         case .applied: return .applied(try self.applied() ?? .start)
         case .cluster: return try self.cluster().map { .cluster($0) } ?? .absent

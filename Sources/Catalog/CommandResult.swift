@@ -42,8 +42,14 @@ package enum CommandResult: Equatable, Sendable {
     case noSuchKey
     /// The manifest to share is gone.
     case noSuchManifest
+    /// The chunk may not be named any more: it is about to be deleted, or is gone. Nothing changed;
+    /// the bytes must be stored anew, under another name.
+    case chunkCondemned(ChunkName)
     /// Whether there was something to delete.
     case objectDeleted(existed: Bool)
+
+    /// What became of each chunk of a command about their deletion, in its order.
+    case chunks([ChunkVerdict])
 
     case accessKeyCreated
     /// The identity stands already, with other contents.

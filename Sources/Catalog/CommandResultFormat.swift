@@ -17,6 +17,8 @@ extension CommandResult: WireMessage {
             writer.write(version.rawValue)
             writer.write(time)
         case .objectDeleted(let existed): writer.write(existed)
+        case .chunkCondemned(let name): writer.write(name)
+        case .chunks(let verdicts): writer.writeArray(verdicts) { $0.write($1.rawValue) }
         case .bootstrappedBefore(let cluster): writer.writeRaw(cluster.bytes)
         case .incarnation(let number): writer.write(number)
         case .layoutSet(let version), .layoutChanged(let version): writer.write(version.rawValue)
@@ -56,6 +58,8 @@ extension CommandResult: WireMessage {
         case .accessKeyTaken: 28
         case .accessKeyDeleted: 29
         case .bucketReplaced: 30
+        case .chunkCondemned: 128
+        case .chunks: 129
         case .bootstrapped: 64
         case .bootstrappedBefore: 65
         case .bootstrapFinished: 66
@@ -122,6 +126,8 @@ extension CommandResult: WireMessage {
         case 28: .accessKeyTaken
         case 29: .accessKeyDeleted
         case 30: .bucketReplaced
+        case 128: .chunkCondemned(try ChunkName(from: &reader))
+        case 129: .chunks(try reader.readVerdicts())
         default: nil
         }
     }

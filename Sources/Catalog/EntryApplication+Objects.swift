@@ -16,6 +16,11 @@ extension EntryApplication {
         let headKey = CatalogKeys.head(put.key, in: put.bucket)
         let current = try self.view.row(CatalogFamilies.heads, headKey, as: ObjectHead.self)
         if let refusal = put.precondition.refusal(for: current) { return refusal }
+        if case .new(.chunks(let chunks), _, _) = put.content,
+            let refusal = try self.refusal(toName: chunks, in: put.bucket.slot)
+        {
+            return refusal
+        }
 
         let version = self.version(above: versionBase)
         let manifest: ManifestID
@@ -101,37 +106,7 @@ extension EntryApplication {
         }
         self.delete(CatalogFamilies.manifests, manifestKey)
         guard case .chunks(let chunks) = manifest else { return }
-        for chunk in chunks { try self.releaseChunk(chunk, in: bucket.slot) }
-    }
-
-    // Chunks: a row for each that stores hold, with or without a reference.
-
-    private mutating func retain(
-        _ chunk: ChunkReference, in slot: Slot, placedBy layout: LayoutVersion
-    ) throws(StoreFault) {
-        let key = CatalogKeys.chunk(chunk.name, in: slot)
-        var row =
-            try self.view.row(CatalogFamilies.rows, key, as: ChunkRow.self)
-            ?? ChunkRow(
-                references: 0, sealedLength: chunk.sealedLength, placedBy: layout,
-                exceptions: chunk.exceptions)
-        row.references += 1
-        row.unreferenced = nil
-        self.put(CatalogFamilies.rows, key, row.row)
-    }
-
-    private mutating func releaseChunk(
-        _ chunk: ChunkReference, in slot: Slot
-    ) throws(StoreFault) {
-        let key = CatalogKeys.chunk(chunk.name, in: slot)
-        guard var row = try self.view.row(CatalogFamilies.rows, key, as: ChunkRow.self),
-            row.references > 0
-        else { throw .corrupt("chunk \(chunk.name) is referenced and has no reference") }
-        row.references -= 1
-        if row.references == 0 {
-            row.unreferenced = ChunkRow.Unreferenced(index: self.position.index, time: self.now)
-        }
-        self.put(CatalogFamilies.rows, key, row.row)
+        for chunk in chunks { try self.release(chunk, in: bucket.slot) }
     }
 }
 

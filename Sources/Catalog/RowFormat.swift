@@ -1,4 +1,3 @@
-internal import Placement
 package import Primitives
 internal import Wire
 
@@ -71,33 +70,6 @@ extension Bucket: WireMessage {
             field: "wrapped bucket key", limit: CatalogLimits.wrappedBytes)
         self.init(
             name: name, version: version, owner: owner, created: created, wrappedKey: Array(key))
-    }
-}
-
-extension ChunkRow: WireMessage {
-    package func encode(into writer: inout ByteWriter) {
-        writer.write(formatVersion)
-        writer.write(self.references)
-        writer.write(self.sealedLength)
-        writer.write(self.placedBy.rawValue)
-        writer.write(UInt8(self.exceptions.count))
-        for node in self.exceptions { writer.write(node.rawValue) }
-        writer.writeOptional(self.unreferenced) {
-            $0.write($1.index.rawValue)
-            $0.write($1.time)
-        }
-    }
-
-    package init(from reader: inout ByteReader) throws(FormatFault) {
-        try reader.readVersion(formatVersion)
-        self.init(
-            references: try reader.read(), sealedLength: try reader.read(),
-            placedBy: LayoutVersion(try reader.read()),
-            exceptions: try ChunkReference.readExceptions(from: &reader),
-            unreferenced: try reader.readOptional { (reader) throws(FormatFault) in
-                Unreferenced(
-                    index: LogIndex(try reader.read()), time: try reader.readTimestamp())
-            })
     }
 }
 

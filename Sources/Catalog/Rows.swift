@@ -1,4 +1,3 @@
-package import Placement
 package import Primitives
 internal import Wire
 
@@ -79,40 +78,6 @@ package struct Bucket: Equatable, Sendable {
         Bucket(
             name: self.name, version: self.version, owner: self.owner, created: self.created,
             wrappedKey: [])
-    }
-}
-
-/// What metadata knows of a chunk that stores hold.
-package struct ChunkRow: Equatable, Sendable {
-    /// How many manifests name it.
-    package var references: UInt64
-    package var sealedLength: UInt32
-    /// The layout whose homes its copies went to.
-    package var placedBy: LayoutVersion
-    /// Nodes beside those homes that hold a copy: what repair has to bring home.
-    package var exceptions: [NodeID]
-    /// When the last reference went; nil while there is one. The row stays until a delete of the
-    /// copies is authorised.
-    package var unreferenced: Unreferenced?
-
-    package struct Unreferenced: Equatable, Sendable {
-        package let index: LogIndex
-        package let time: Timestamp
-        package init(index: LogIndex, time: Timestamp) {
-            self.index = index
-            self.time = time
-        }
-    }
-
-    package init(
-        references: UInt64, sealedLength: UInt32, placedBy: LayoutVersion, exceptions: [NodeID],
-        unreferenced: Unreferenced? = nil
-    ) {
-        self.references = references
-        self.sealedLength = sealedLength
-        self.placedBy = placedBy
-        self.exceptions = exceptions
-        self.unreferenced = unreferenced
     }
 }
 

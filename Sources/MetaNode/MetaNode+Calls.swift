@@ -145,7 +145,7 @@ extension GroupState {
     /// query walks over rows.
     func answerFromCache(_ query: CatalogQuery) -> CatalogAnswer? {
         switch query {
-        case .buckets, .objects, .nodes, .linkKeys: return nil
+        case .buckets, .objects, .deletions, .chunkStates, .nodes, .linkKeys: return nil
         case .object, .manifest, .bucket, .accessKey, .slot, .session, .applied, .cluster,
             .layout, .groupTable, .incarnation:
             break

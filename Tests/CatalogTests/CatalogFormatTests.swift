@@ -19,7 +19,7 @@ import Wire
             .setLayout(SetLayout(expected: .none, layout: bootstrap.layout)),
             .setGroupTable(SetGroupTable(expected: 0, table: bootstrap.groupTable)),
             .addLinkKey(bootstrap.linkKey), .removeLinkKey(id: "link-1"),
-        ]
+        ] + DeletionFormatTests.operations
     }
 
     static let results: [CommandResult] = [
@@ -35,6 +35,7 @@ import Wire
         .nodeRegistered, .nodeIdentityUsed, .incarnation(3), .layoutSet(LayoutVersion(1)),
         .layoutChanged(current: LayoutVersion(2)), .groupTableSet(version: 3),
         .groupTableChanged(current: 4), .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved,
+        .chunkCondemned(chunk(3).name), .chunks([.done, .referenced, .lost]),
     ]
 
     static let queries: [CatalogQuery] = [
@@ -46,6 +47,9 @@ import Wire
                 bucket: photos, prefix: [1], delimiter: [2], start: .afterPrefix([3]), limit: 4)),
         .accessKey(accessKeyID("AKID")), .slot(Slot(rawValue: 3)), .session(client), .applied,
         .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
+        .deletions(
+            ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
+        .chunkStates([chunkKey(1), chunkKey(2)]),
     ]
 
     static func answers() throws -> [CatalogAnswer] {
@@ -82,6 +86,9 @@ import Wire
                     firstAccessKey: bootstrap.firstAccessKey)),
             .layout(bootstrap.layout), .layoutUnchanged, .nodes(bootstrap.nodes),
             .groupTable(bootstrap.groupTable), .linkKeys([bootstrap.linkKey]), .incarnation(7),
+            .deletions(DeletionPage(chunks: [chunkKey(1)], next: chunkKey(1))),
+            .chunkStates(
+                [.slotNotOwned, .absent] + DeletionFormatTests.rows.map { .present($0) }),
         ]
     }
 
@@ -281,9 +288,9 @@ import Wire
                 + "0300000000000000" + "0400000000000000")
         #expect(Hex.encode(CommandResult.bucketReplaced.encoded) == "1e")
         let row = ChunkRow(
-            references: 0, sealedLength: 2, placedBy: LayoutVersion(3), exceptions: [NodeID(4)],
-            unreferenced: ChunkRow.Unreferenced(
-                index: LogIndex(5), time: Timestamp(milliseconds: 6)))
+            life: .unreferenced(.init(index: LogIndex(5), time: Timestamp(milliseconds: 6))),
+            sealedLength: 2, placedBy: LayoutVersion(3), exceptions: [NodeID(4)],
+            suspects: [NodeID(7)], corrected: LogIndex(8))
         #expect(Hex.encode(row.encoded) == Self.goldenChunk)
         #expect(
             Hex.encode(
@@ -322,7 +329,8 @@ import Wire
     ].joined()
 
     private static let goldenChunk = [
-        "01" + "0000000000000000" + "02000000" + "0300000000000000" + "01" + "04000000",
-        "01" + "0500000000000000" + "0600000000000000",
+        "01" + "02" + "0500000000000000" + "0600000000000000",
+        "02000000" + "0300000000000000" + "01" + "04000000" + "01" + "07000000",
+        "0800000000000000",
     ].joined()
 }

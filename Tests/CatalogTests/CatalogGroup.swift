@@ -126,6 +126,10 @@ func chunk(_ counter: UInt64, length: UInt32 = 100, exceptions: [NodeID] = []) -
         sealedLength: length + 16, exceptions: exceptions)
 }
 
+func chunkKey(_ counter: UInt64, in slot: Slot = photos.slot) -> ChunkKey {
+    ChunkKey(slot: slot, name: chunk(counter).name)
+}
+
 /// A small object whose bytes stand in its manifest.
 func put(
     _ text: String, in bucket: BucketName = photos, sealedFor version: VersionID = photosVersion,

@@ -89,7 +89,7 @@ import Wire
         #expect(
             try group.view.chunk(chunk(2).name, in: photos.slot)
                 == ChunkRow(
-                    references: 1, sealedLength: 116, placedBy: LayoutVersion(1),
+                    life: .referenced(1), sealedLength: 116, placedBy: LayoutVersion(1),
                     exceptions: [NodeID(4)]))
         let old = unwrap(try group.view.head(key("a"), in: photos)).manifest
         try group.send(put("a"))
@@ -97,8 +97,8 @@ import Wire
         #expect(
             try group.view.chunk(chunk(1).name, in: photos.slot)
                 == ChunkRow(
-                    references: 0, sealedLength: 116, placedBy: LayoutVersion(1), exceptions: [],
-                    unreferenced: ChunkRow.Unreferenced(index: group.index, time: group.time)))
+                    life: .unreferenced(.init(index: group.index, time: group.time)),
+                    sealedLength: 116, placedBy: LayoutVersion(1), exceptions: []))
     }
 
     @Test func `a shared manifest stays until its last object goes`() throws {
@@ -110,7 +110,7 @@ import Wire
         try group.send(delete("a"))
         try group.send(delete("b"))
         #expect(try group.view.references(to: manifest, in: photos) == 1)
-        #expect(try group.view.chunk(chunk(1).name, in: photos.slot)?.unreferenced == nil)
+        #expect(try group.view.chunk(chunk(1).name, in: photos.slot)?.life == .referenced(1))
         try group.send(put("c"))
         #expect(try group.view.manifest(manifest, in: photos) == nil)
         #expect(try group.view.chunk(chunk(1).name, in: photos.slot)?.references == 0)

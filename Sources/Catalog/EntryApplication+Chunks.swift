@@ -1,0 +1,85 @@
+internal import OrderedStorage
+internal import Placement
+internal import Primitives
+internal import Wire
+
+/// The references that manifests hold on chunks, and the queues in which chunks without any wait.
+extension EntryApplication {
+    /// Why a command may not name these chunks: one of them is condemned, or gone already. To be
+    /// asked before anything is written.
+    func refusal(
+        toName chunks: [ChunkReference], in slot: Slot
+    ) throws(StoreFault) -> CommandResult? {
+        for chunk in chunks {
+            switch try self.view.chunk(chunk.name, in: slot)?.life {
+            case nil, .referenced, .unreferenced: continue
+            case .condemned, .authorised, .deleted: return .chunkCondemned(chunk.name)
+            }
+        }
+        return nil
+    }
+
+    /// Adds a reference; the row comes with the first one.
+    mutating func retain(
+        _ chunk: ChunkReference, in slot: Slot, placedBy layout: LayoutVersion
+    ) throws(StoreFault) {
+        let key = ChunkKey(slot: slot, name: chunk.name)
+        guard var row = try self.view.chunk(chunk.name, in: slot) else {
+            let row = ChunkRow(
+                life: .referenced(1), sealedLength: chunk.sealedLength, placedBy: layout,
+                exceptions: chunk.exceptions)
+            return self.set(key, to: row)
+        }
+        switch row.life {
+        case .referenced(let count): row.life = .referenced(count + 1)
+        case .unreferenced(let since):
+            self.dequeue(key, from: .unreferenced, since.time)
+            row.life = .referenced(1)
+        case .condemned, .authorised, .deleted:
+            brokenInvariant("a command that names condemned chunk \(key) is refused before")
+        }
+        self.set(key, to: row)
+    }
+
+    /// Takes a reference away; a chunk that loses its last one waits to be condemned.
+    mutating func release(_ chunk: ChunkReference, in slot: Slot) throws(StoreFault) {
+        let key = ChunkKey(slot: slot, name: chunk.name)
+        guard var row = try self.view.chunk(chunk.name, in: slot), row.references > 0 else {
+            throw .corrupt("chunk \(key) is referenced and has no reference")
+        }
+        self.setReferences(of: key, to: row.references - 1, &row)
+        self.set(key, to: row)
+    }
+
+    /// Gives a row that manifests name, or may name again, a new count.
+    func setReferences(of key: ChunkKey, to count: UInt64, _ row: inout ChunkRow) {
+        if count > 0 {
+            row.life = .referenced(count)
+        } else {
+            row.life = .unreferenced(.init(index: self.position.index, time: self.now))
+            self.enqueue(key, in: .unreferenced, self.now)
+        }
+    }
+
+    func set(_ key: ChunkKey, to row: ChunkRow) {
+        self.put(CatalogFamilies.rows, CatalogKeys.chunk(key.name, in: key.slot), row.row)
+    }
+
+    func enqueue(_ key: ChunkKey, in queue: ChunkQueue, _ time: Timestamp) {
+        self.put(CatalogFamilies.rows, CatalogKeys.queued(key, in: queue, time), [])
+    }
+
+    func dequeue(_ key: ChunkKey, from queue: ChunkQueue, _ time: Timestamp) {
+        self.delete(CatalogFamilies.rows, CatalogKeys.queued(key, in: queue, time))
+    }
+}
+
+/// The queues of a group, each in the order of log time. Raw values are for ever.
+package enum ChunkQueue: UInt8, CaseIterable, Sendable {
+    /// Chunks without a reference, since the last one went.
+    case unreferenced = 1
+    /// Condemned chunks, by when their last reference went.
+    case condemned = 2
+    /// Chunks that no store holds any more, since the last store confirmed it.
+    case deleted = 3
+}
