@@ -109,6 +109,8 @@ package enum LayoutFault: Error, Equatable, Sendable {
     case weightOutOfRange(NodeID)
     case partitionBitsOutOfRange(Int)
     case replicaCountOutOfRange(Int)
+    /// A change is between tables of one cluster, whose number of partitions never changes.
+    case differentPartitionBits(Int, Int)
     /// Some partition has no homes.
     case incompleteAssignment
     /// A set of homes is not `replicaCount` different nodes in ascending order.

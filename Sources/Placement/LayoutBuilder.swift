@@ -13,6 +13,17 @@ internal import Primitives
 package enum LayoutBuilder {
     /// How many different orders of the nodes the partitions are dealt to.
     package static let lineCount = 8
+    /// How many sets of homes a table may hold for each node, and for each of three more, which
+    /// counts in the smallest clusters; after any number of rebuilds.
+    ///
+    /// Three nodes lost at once lose data when they are one of the sets, so the odds are at most
+    /// this many times (nodes + 3) in all the triples there are: at 1,000 nodes 1 in 14,000, where
+    /// homes drawn by lot for each of 65,536 partitions would make it 1 in 2,500. Fewer sets would
+    /// better the odds and slow the repair of a node, which each of its sets gives two helpers. A
+    /// new table takes two thirds of the limit, so that a rebuild seldom has to merge sets.
+    package static let homeSetsPerNodeLimit = 12
+    /// One line of so many nodes fills the table of sets.
+    private static let activeNodeLimit = Layout.homeSetLimit - 3
     /// Below this many partitions a line, fewer lines are used, for rounding would show.
     private static let partitionsPerLineMinimum = 64
 
@@ -27,16 +38,25 @@ package enum LayoutBuilder {
         let replicaCount = try Self.replicaCount(of: active)
 
         let partitionCount = 1 << partitionBits
-        let lineCount = min(Self.lineCount, max(1, partitionCount / Self.partitionsPerLineMinimum))
+        let lineCount = max(
+            1,
+            min(
+                Self.lineCount, partitionCount / Self.partitionsPerLineMinimum,
+                Layout.homeSetLimit / (active.count + replicaCount)))
         let lineLength = partitionCount / lineCount
         var sets = HomeSets()
         var assignment = [UInt16](repeating: 0, count: partitionCount)
         for line in 0..<lineCount {
             let owners = Self.line(
                 number: line, of: active, replicaCount: replicaCount, length: lineLength)
+            var position: UInt16 = 0
             for point in 0..<lineLength {
-                let homes = (0..<replicaCount).map { owners[point + $0 * lineLength] }.sorted()
-                assignment[point * lineCount + line] = sets.position(of: homes)
+                let met = (0..<replicaCount).lazy.map { point + $0 * lineLength }
+                // The nodes are long beside a point, so most points have their neighbour's homes.
+                if point == 0 || met.contains(where: { owners[$0] != owners[$0 - 1] }) {
+                    position = sets.position(of: met.map { owners[$0] }.sorted())
+                }
+                assignment[point * lineCount + line] = position
             }
         }
         return try Layout(
@@ -44,8 +64,33 @@ package enum LayoutBuilder {
             nodes: nodes, homeSets: sets.all, assignment: assignment)
     }
 
-    private static func replicaCount(of active: [NodeDescriptor]) throws(LayoutFault) -> Int {
-        guard active.count <= Layout.nodeLimit else { throw .tooManyNodes(active.count) }
+    /// The layout that follows `old` when the nodes are these: as balanced as a rebuild keeps it,
+    /// with as few copies moved as that allows (`LayoutChange.leastMoves` says how few it could be).
+    ///
+    /// Where the number of homes changes, between a cluster of one node and one of three or more,
+    /// the table is made anew, and that moves no more than must be: all copies are on one node.
+    package static func rebuild(
+        from old: Layout, nodes: [NodeDescriptor]
+    ) throws(LayoutFault) -> Layout {
+        let active = nodes.filter { $0.state == .active }
+        let replicaCount = try Self.replicaCount(of: active)
+        guard replicaCount == old.replicaCount else {
+            return try Self.build(
+                version: old.version.next, nodes: nodes, partitionBits: old.partitionBits)
+        }
+        var known: Set<NodeID> = []
+        for node in nodes where !known.insert(node.id).inserted { throw .duplicateNode(node.id) }
+        var rebuild = LayoutRebuild(old: old, active: active, replicaCount: replicaCount)
+        rebuild.run()
+        let (homeSets, assignment) = rebuild.assignment()
+        return try Layout(
+            version: old.version.next, replicaCount: replicaCount,
+            partitionBits: old.partitionBits, nodes: nodes, homeSets: homeSets,
+            assignment: assignment)
+    }
+
+    static func replicaCount(of active: [NodeDescriptor]) throws(LayoutFault) -> Int {
+        guard active.count <= Self.activeNodeLimit else { throw .tooManyNodes(active.count) }
         for node in active where !(1...NodeDescriptor.weightLimit).contains(node.weight) {
             throw .weightOutOfRange(node.id)
         }
@@ -76,69 +121,21 @@ package enum LayoutBuilder {
             }
         }
 
-        // With zones enough, none is met twice; with fewer, each is met at least once.
-        let met = zones.count >= replicaCount ? 0...1 : 1...(replicaCount - zones.count + 1)
-        let zoneLengths = Self.apportion(
-            replicaCount * length,
-            weights: zones.map { $0.reduce(0) { $0 + Int($1.weight) } },
-            bounds: zones.map {
-                met.lowerBound * length...min(met.upperBound, $0.count) * length
-            })
+        let shares = NodeShares.split(over: zones, replicaCount: replicaCount, length: length)
         var owners: [NodeID] = []
         owners.reserveCapacity(replicaCount * length)
-        for (zone, zoneLength) in zip(zones, zoneLengths) {
-            let lengths = Self.apportion(
-                zoneLength, weights: zone.map { Int($0.weight) },
-                bounds: zone.map { _ in 0...length })
-            for (node, length) in zip(zone, lengths) {
-                owners.append(contentsOf: repeatElement(node.id, count: length))
+        for (zone, zoneShares) in zip(zones, shares) {
+            for (node, share) in zip(zone, zoneShares) {
+                owners.append(contentsOf: repeatElement(node.id, count: share))
             }
         }
         invariant(owners.count == replicaCount * length, "a line has a node at every point")
         return owners
     }
-
-    /// Splits `total` in proportion to the weights within the bounds; what remains of the fractions
-    /// goes where they were largest. The bounds must allow `total`.
-    static func apportion(_ total: Int, weights: [Int], bounds: [ClosedRange<Int>]) -> [Int] {
-        var shares = [Int](repeating: 0, count: weights.count)
-        var free = Array(weights.indices)
-        var remaining = total
-        // A share outside its bounds is pinned to the bound and the others share what is left; the
-        // side that is further out goes first, because pinning it moves the others (CSS Flexible
-        // Box Layout §9.7 resolves lengths the same way).
-        while true {
-            let weight = free.reduce(0) { $0 + weights[$1] }
-            let over = free.filter { remaining * weights[$0] > bounds[$0].upperBound * weight }
-            let under = free.filter { remaining * weights[$0] < bounds[$0].lowerBound * weight }
-            if over.isEmpty, under.isEmpty { break }
-            let excess = over.reduce(0) {
-                $0 + remaining * weights[$1] - bounds[$1].upperBound * weight
-            }
-            let shortage = under.reduce(0) {
-                $0 + bounds[$1].lowerBound * weight - remaining * weights[$1]
-            }
-            for index in excess >= shortage ? over : under {
-                shares[index] =
-                    excess >= shortage ? bounds[index].upperBound : bounds[index].lowerBound
-                remaining -= shares[index]
-                free.removeAll { $0 == index }
-            }
-        }
-        let weight = free.reduce(0) { $0 + weights[$1] }
-        for index in free { shares[index] = remaining * weights[index] / weight }
-        let leftOver = remaining - free.reduce(0) { $0 + shares[$1] }
-        let byFraction = free.sorted {
-            let (a, b) = (remaining * weights[$0] % weight, remaining * weights[$1] % weight)
-            return a == b ? $0 < $1 : a > b
-        }
-        for index in byFraction.prefix(leftOver) { shares[index] += 1 }
-        return shares
-    }
 }
 
 /// The distinct sets of homes, in the order they were first met.
-private struct HomeSets {
+struct HomeSets {
     private(set) var all: [[NodeID]] = []
     private var positions: [[NodeID]: UInt16] = [:]
 

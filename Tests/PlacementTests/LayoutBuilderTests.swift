@@ -17,10 +17,11 @@ func nodes(zones sizes: [Int], weight: UInt32 = 1) -> [NodeDescriptor] {
 
 /// How many partitions each node keeps.
 func load(of layout: Layout) -> [NodeID: Int] {
+    var partitions = [Int](repeating: 0, count: layout.homeSets.count)
+    for position in layout.assignment { partitions[Int(position)] += 1 }
     var load: [NodeID: Int] = [:]
     for (position, homes) in layout.homeSets.enumerated() {
-        let partitions = layout.assignment.count { $0 == position }
-        for home in homes { load[home, default: 0] += partitions }
+        for home in homes { load[home, default: 0] += partitions[position] }
     }
     return load
 }
@@ -35,7 +36,8 @@ func load(of layout: Layout) -> [NodeID: Int] {
         sizes: [Int]
     ) throws {
         let nodes = nodes(zones: sizes)
-        let layout = try LayoutBuilder.build(version: LayoutVersion(1), nodes: nodes)
+        let layout = try LayoutBuilder.build(
+            version: LayoutVersion(1), nodes: nodes, partitionBits: 12)
         let zones = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.zone) })
         #expect(Set(layout.assignment).count == layout.homeSets.count)
         for homes in layout.homeSets {
