@@ -37,6 +37,8 @@ final class GroupDriver {
     var isMaintaining = false
     /// The last index that the state holds durably.
     var durablyApplied: LogIndex
+    /// Since when the preferred leader, another node, could take over from this one.
+    var preferredLeaderFitSince: Instant?
     /// What the leader says every voter's log holds.
     var heldByAll = LogIndex.zero
 

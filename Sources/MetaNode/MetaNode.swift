@@ -35,7 +35,7 @@ package actor MetaNode {
     package nonisolated let states: [GroupID: GroupState]
 
     var groups: [GroupID: GroupDriver]
-    private let groupOrder: [GroupID]
+    let groupOrder: [GroupID]
 
     /// Writes that wait for the one on its way.
     private var writes: [(group: GroupID, write: LogWrite)] = []
@@ -45,6 +45,7 @@ package actor MetaNode {
     /// Bytes that were applied and whose entries have ended since space was last given back.
     var reclaimableBytes = 0
     var isReclaiming = false
+    var nextHandBackCheck: Instant
     /// What this turn sends, by node.
     private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
     private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
@@ -126,6 +127,7 @@ package actor MetaNode {
                 standing: group.standing, applied: group.applied, now: environment.now)
         }
         self.groups = groups
+        self.nextHandBackCheck = environment.now
     }
 
     /// Begins to tick. The replicas begin as followers; where this node is the preferred leader of a
@@ -208,6 +210,7 @@ package actor MetaNode {
                 self.maintainIfDue(group)
             }
             self.reclaimIfDue()
+            self.handBackIfDue()
         case .envelope(let envelope):
             for item in envelope.items {
                 guard let driver = self.groups[item.group] else { continue }

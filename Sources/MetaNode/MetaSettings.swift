@@ -24,6 +24,8 @@ package struct MetaSettings: Sendable {
     package var tickPeriod: Duration = .milliseconds(20)
     /// How long a preferred leader listens for a leader, at its start, before it stands itself.
     package var firstElectionDelay: Duration = .milliseconds(300)
+    /// How long a preferred leader must have kept up before leadership returns to it.
+    package var handBackDelay: Duration = .seconds(10)
     /// Commands that share one entry.
     package var commandsPerEntry = 1024
     /// Bytes of commands that share one entry, beside the first.

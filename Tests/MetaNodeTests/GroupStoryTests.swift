@@ -182,6 +182,27 @@ struct GroupStoryTests {
         }
     }
 
+    @Test func `leadership returns to where it is preferred once that node keeps up again`()
+        throws
+    {
+        let world = try MetaWorld(seed: 8, preferredLeaders: [Self.group: NodeID(2)])
+        try world.tell {
+            let names = Self.names(3)
+            let preferred = world.machines[1]
+            #expect(try await Self.leader(in: world) === preferred)
+            preferred.crash()
+            try await Self.expectCreated(names[0], in: world, through: world.machines[0])
+            #expect(try await Self.leader(in: world) !== preferred)
+            world.restart(preferred)
+            try await world.allJoin()
+            try await Self.expectCreated(names[1], in: world, through: world.machines[0])
+            #expect(try await Self.leader(in: world) !== preferred)
+            try await world.simulator.loop.sleep(for: .seconds(15))
+            #expect(try await Self.leader(in: world) === preferred)
+            try await Self.expectCreated(names[2], in: world, through: world.machines[0])
+        }
+    }
+
     @Test func `commands that come together share entries`() throws {
         let world = try MetaWorld(seed: 6)
         try world.tell {

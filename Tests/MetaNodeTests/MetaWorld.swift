@@ -31,9 +31,12 @@ final class MetaWorld: Sendable {
     let bootstrap: Bootstrap
     let cluster: ClusterID
     let masterKey: MasterKey
+    private let preferredLeaders: [GroupID: NodeID]
     private let processes: Mutex<[Process?]>
 
-    init(seed: UInt64 = 1, nodes count: Int = 3) throws {
+    init(
+        seed: UInt64 = 1, nodes count: Int = 3, preferredLeaders: [GroupID: NodeID] = [:]
+    ) throws {
         let simulator = Simulator(seed: seed)
         self.simulator = simulator
         self.machines = (1...count).map { simulator.makeNode("n\($0)", host: "10.0.0.\($0)") }
@@ -42,6 +45,7 @@ final class MetaWorld: Sendable {
         self.masterKey = MasterKey(
             try #require(SymmetricKey(bytes: [UInt8](repeating: 9, count: 32))))
         self.bootstrap = try Self.bootstrap(self.cluster, self.nodes)
+        self.preferredLeaders = preferredLeaders
         self.processes = Mutex([Process?](repeating: nil, count: count))
     }
 
@@ -97,7 +101,7 @@ final class MetaWorld: Sendable {
             answerer: calls, events: { calls.peerChanged($0) })
         var settings = MetaSettings(
             node: node, directory: "/meta", groups: Self.groups, voters: self.nodes,
-            bootstrap: self.bootstrap)
+            preferredLeaders: self.preferredLeaders, bootstrap: self.bootstrap)
         settings.log.flushBytes = 8 << 10
         settings.log.entriesKept = 8
         settings.log.cachedBytes = 1 << 10
