@@ -9,6 +9,7 @@ struct SegmentWriter: Sendable {
     let files: SegmentFiles
     let index: ChunkIndex
     let segmentBytes: UInt64
+    private let buffer = RecordBuffer()
     /// The number for the segment that is begun next.
     var nextSegment: UInt64
     /// The segment being written; a fresh one is begun after every start.
@@ -21,6 +22,9 @@ struct SegmentWriter: Sendable {
     struct Piece: Sendable {
         let record: SegmentFormat.Record
         let body: [[UInt8]]
+
+        /// Whether it is written from the buffer, past the system's cache.
+        fileprivate var isLaidOut: Bool { self.record.recordBytes >= RecordBuffer.leastRecordBytes }
     }
 
     struct Result: Sendable {
@@ -170,11 +174,25 @@ extension SegmentWriter {
         guard let (number, file) = try self.segment(&room) else { return nil }
         let offset = self.offset
         let header = SegmentFormat.header(of: record, segment: number, offset: offset)
-        try file.write(header, pieces: piece.body, at: offset)
-        self.offset = offset + UInt64(record.recordBytes)
-        self.end = ChunkIndex.Watermark(segment: number, offset: self.offset)
-        try file.startWriteback(offset..<self.offset)
+        let end = offset + UInt64(record.recordBytes)
+        if piece.isLaidOut {
+            try self.buffer.write(header: header, to: file, at: offset)
+        } else {
+            try file.write(header, pieces: piece.body, at: offset)
+            try file.startWriteback(offset..<end)
+        }
+        self.offset = end
+        self.end = ChunkIndex.Watermark(segment: number, offset: end)
         return ChunkIndex.place(of: record, number, offset)
+    }
+}
+
+extension SegmentWriter {
+    /// The first frame that is not what its checksum says; lays the record out on the way.
+    fileprivate func firstMismatch(in piece: Piece) -> Int? {
+        piece.isLaidOut
+            ? self.buffer.lay(piece.record, piece.body)
+            : FrameChecksums.firstMismatch(in: piece.body, piece.record.frames)
     }
 }
 
@@ -185,7 +203,7 @@ extension SegmentWriter.Result {
         room: inout SegmentWriter.Room
     ) throws(SegmentWriter.WriteFault) -> PutChunkAnswer {
         let record = piece.record
-        if let bad = FrameChecksums.firstMismatch(in: piece.body, record.frames) {
+        if let bad = self.writer.firstMismatch(in: piece) {
             return .checksumMismatch(frame: UInt16(bad))
         }
         let known: ChunkIndex.Place?
