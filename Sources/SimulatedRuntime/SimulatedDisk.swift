@@ -20,6 +20,8 @@ package final class SimulatedDisk: @unchecked Sendable {
     package private(set) var operationCount = 0
 
     var onCrashPoint: (SimulatedDeath) -> Void = { _ in }
+    /// Told of each step before it is taken; false when the machine has died before it.
+    var onStep: (MachineStep) -> Bool = { _ in true }
     var tree = DiskTree()
     var generator: SeededGenerator
 
@@ -58,10 +60,25 @@ extension SimulatedDisk {
 
 extension SimulatedDisk {
     enum Operation {
+        /// A look at what the disk holds, or a wish about it.
         case metadata
+        case nameChange
+        case extentChange
         case read(sizeBytes: Int)
         case write(sizeBytes: Int)
+        /// A write that a store will take whole or not at all.
+        case batch(sizeBytes: Int)
         case sync(sizeBytes: Int)
+
+        fileprivate var step: MachineStep? {
+            switch self {
+            case .metadata, .read, .write: nil
+            case .nameChange: .name
+            case .extentChange: .extent
+            case .batch: .batch
+            case .sync: .sync
+            }
+        }
     }
 
     /// Begins one operation of the process that lives in `generation`: counts it, lets an armed
@@ -79,6 +96,7 @@ extension SimulatedDisk {
                 return false
             }
         }
+        if let step = operation.step, !self.onStep(step) { return false }
         if let cost = self.meteredCost { self.meteredCost = cost + self.time(of: operation) }
         return true
     }
@@ -96,8 +114,9 @@ extension SimulatedDisk {
         let fixed: Duration
         let count: Int
         switch operation {
-        case .metadata: (fixed, count) = (self.draw(self.conditions.accessTime), 0)
-        case .read(let size), .write(let size):
+        case .metadata, .nameChange, .extentChange:
+            (fixed, count) = (self.draw(self.conditions.accessTime), 0)
+        case .read(let size), .write(let size), .batch(let size):
             (fixed, count) = (self.draw(self.conditions.accessTime), size)
         case .sync(let size): (fixed, count) = (self.draw(self.conditions.syncTime), size)
         }

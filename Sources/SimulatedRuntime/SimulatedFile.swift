@@ -105,13 +105,13 @@ package final class SimulatedFile: File, @unchecked Sendable {
     }
 
     package func truncate(to sizeBytes: UInt64) throws(FileFault) {
-        try self.begin(.metadata, "ftruncate", changes: true)
+        try self.begin(.extentChange, "ftruncate", changes: true)
         self.fileSystem.changed(self.file)
         self.disk.tree.holding(self.file) { $0.content.resize(to: Int(sizeBytes)) }
     }
 
     package func preallocate(_ range: Range<UInt64>) throws(FileFault) {
-        try self.begin(.metadata, "fallocate", changes: true)
+        try self.begin(.extentChange, "fallocate", changes: true)
         let range = Int(range.lowerBound)..<Int(range.upperBound)
         let needed = UInt64(self.file.content.newPages(for: range) * FileContent.pageBytes)
         if needed > self.disk.freeBytes { throw .full(path: self.path) }
@@ -119,7 +119,7 @@ package final class SimulatedFile: File, @unchecked Sendable {
     }
 
     package func punchHole(_ range: Range<UInt64>) throws(FileFault) {
-        try self.begin(.metadata, "fallocate", changes: true)
+        try self.begin(.extentChange, "fallocate", changes: true)
         let range = Int(range.lowerBound)..<Int(range.upperBound)
         self.disk.tree.holding(self.file) { $0.content.punch(range) }
     }

@@ -39,9 +39,11 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func open(_ path: String, _ mode: FileMode) throws(FileFault) -> any File {
-        try self.begin(.metadata, "open", path)
+        let entry = self.disk.tree.entry(path)
+        let makes = entry == nil && (mode == .create || mode == .openOrCreate)
+        try self.begin(makes ? .nameChange : .metadata, "open", path)
         let file: DiskFile
-        switch (self.disk.tree.entry(path), mode) {
+        switch (entry, mode) {
         case (.directory, _): throw .system(call: "open", path: path, errno: 21)  // EISDIR
         case (.file, .create): throw .exists(path: path)
         case (.file(let existing), .read), (.file(let existing), .update),
@@ -93,7 +95,7 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func makeDirectory(_ path: String) throws(FileFault) {
-        try self.begin(.metadata, "mkdir", path)
+        try self.begin(.nameChange, "mkdir", path)
         var directory = self.disk.tree.root
         for name in DiskTree.components(path) {
             switch directory.names[name] {
@@ -108,7 +110,7 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func rename(_ from: String, to: String) throws(FileFault) {
-        try self.begin(.metadata, "rename", from)
+        try self.begin(.nameChange, "rename", from)
         guard let source = self.disk.tree.parent(of: from),
             let entry = source.directory.names[source.name]
         else { throw .notFound(path: from) }
@@ -128,7 +130,7 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func remove(_ path: String) throws(FileFault) {
-        try self.begin(.metadata, "unlink", path)
+        try self.begin(.nameChange, "unlink", path)
         guard let (directory, name) = self.disk.tree.parent(of: path),
             let entry = directory.names[name]
         else { throw .notFound(path: path) }
@@ -139,7 +141,7 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func removeTree(_ path: String) throws(FileFault) {
-        try self.begin(.metadata, "removeTree", path)
+        try self.begin(.nameChange, "removeTree", path)
         guard let (directory, name) = self.disk.tree.parent(of: path) else { return }
         self.disk.tree.removeTree(name, in: directory)
     }

@@ -28,7 +28,7 @@ package final class SimulatedNode: @unchecked Sendable {
     /// The position in `Simulator.nodes`.
     package let index: Int
 
-    private let simulator: Simulator
+    let simulator: Simulator
     private let loopCount: Int
     private var process: SimulatedEnvironment?
     private var generator: SeededGenerator
@@ -94,6 +94,7 @@ package final class SimulatedNode: @unchecked Sendable {
             case .powerCut: self.powerCut()
             }
         }
+        self.disk.onStep = { [unowned self] step in self.takes(step) }
         self.simulator.network.pathsChanged()
         return process
     }

@@ -28,7 +28,7 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
 
     package func write(_ batch: WriteBatch, _ durability: WriteDurability) throws(StoreFault) {
         try batch.check(durability, for: self.options)
-        try self.begin(.write(sizeBytes: batch.sizeBytes))
+        try self.begin(.batch(sizeBytes: batch.sizeBytes))
         try self.beginChange()
         let grows = batch.changes.contains { if case .put = $0 { true } else { false } }
         guard !grows || UInt64(batch.sizeBytes) <= self.files.disk.freeBytes else {

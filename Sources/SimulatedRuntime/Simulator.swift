@@ -48,6 +48,9 @@ package final class Simulator: @unchecked Sendable {
     /// real node would have stood still. Sound shells keep it at 0.
     package private(set) var blockingCallsOnLoops = 0
 
+    /// Who counts the steps of machines; see `watchSteps`.
+    private(set) var stepWatch: StepWatch?
+
     /// What may still be drawn for anything that has no generator of its own.
     package var generator: SeededGenerator
 
@@ -210,12 +213,24 @@ package final class Simulator: @unchecked Sendable {
         self.roots.filter { !$0.isFinished && !$0.loop.isDead }.map(\.name)
     }
 
+    /// Counts the steps of these machines from now on, and lets them die right before one of them.
+    /// A watch ends the one before it.
+    package func watchSteps(
+        of machines: [SimulatedNode], until death: StepWatch.Death? = nil
+    ) -> StepWatch {
+        self.confine()
+        let watch = StepWatch(machines, death)
+        self.stepWatch = watch
+        return watch
+    }
+
     /// Takes the world apart: queues, disks, connections, machines. Afterwards nothing in it may be
     /// used. A world that is only let go keeps itself alive, for its machines hold it.
     package func discard() {
         self.confine()
         self.jobs = []
         self.timers = TimerQueue()
+        self.stepWatch = nil
         self.network.discard()
         for node in self.nodes { node.discard() }
         self.nodes = []

@@ -92,6 +92,7 @@ final class StreamEnd: @unchecked Sendable {
         let offered = buffers.reduce(0) { $0 + $1.count }
         let room = min(offered, self.outgoing.roomBytes)
         guard room > 0 else { return 0 }
+        guard self.process.node.takes(.messageSent) else { throw .closed }
         let count = self.network.transferSize(of: room)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
@@ -181,6 +182,10 @@ extension StreamEnd {
     }
 
     private func arrived(_ segment: SimulatedPipe.Segment) {
+        // A machine that dies now answers as a dead one; what comes behind finds it so.
+        if case .bytes = segment, self.state == .open {
+            _ = self.process.node.takes(.messageArrived)
+        }
         self.network.simulator.trace.fold(UInt64(self.incoming.path.to) + 1)
         switch (segment, self.state) {
         case (.bytes(let bytes), .open):

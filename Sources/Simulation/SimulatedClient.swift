@@ -40,6 +40,19 @@ package struct SimulatedClient: Sendable {
         }
     }
 
+    /// Makes the bucket as soon as the cluster can; false when it cannot within the limit.
+    func makeBucket(within limit: Duration) async -> Bool {
+        let loop = self.cluster.simulator.loop
+        let end = loop.now + limit
+        while loop.now < end {
+            if case .success = await self.createBucket(through: self.cluster.machines[0]) {
+                return true
+            }
+            do { try await loop.sleep(for: .milliseconds(100)) } catch { return false }
+        }
+        return false
+    }
+
     package func put(
         _ key: ObjectKey, _ body: [UInt8], _ precondition: ObjectPrecondition = .none,
         through machine: SimulatedNode
@@ -146,6 +159,31 @@ extension SimulatedClient {
             do throws(FileClientFault) { return .success(try await work(client)) } catch {
                 return .failure(AccessFault(error))
             }
+        }
+    }
+}
+
+/// What a fault says of the request that met it, when nothing is wrong with the request.
+enum FaultMeaning {
+    /// Certainly not done, and may be asked for again.
+    case notDone
+    /// Not done now, and nothing has changed: no copy could be had.
+    case unreadable
+    /// Done, or not, or to be done still.
+    case unknown
+    /// It must not happen, whatever faults strike.
+    case wrong
+}
+
+extension AccessFault {
+    var meaning: FaultMeaning {
+        switch self {
+        case .unavailable: .notDone
+        case .unreadable: .unreadable
+        case .outcomeUnknown: .unknown
+        case .noSuchBucket, .noSuchKey, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
+            .bodyMismatch, .bodyIncomplete, .bodyTooLarge, .source, .broken:
+            .wrong
         }
     }
 }

@@ -140,6 +140,21 @@ package final class SimulatedCluster: Sendable {
         return self.machines.filter { !running.contains($0.index) }
     }
 
+    /// Waits until the nodes of all these machines have joined; false when the limit passes first.
+    /// Asked anew each time, for a machine that fails for good may be no longer among them.
+    func join(
+        _ machines: @autoclosure () -> [SimulatedNode], within limit: Duration
+    ) async -> Bool {
+        let loop = self.simulator.loop
+        let end = loop.now + limit
+        while true {
+            let missing = Set(self.missing.map(\.index))
+            if !machines().contains(where: { missing.contains($0.index) }) { return true }
+            guard loop.now < end else { return false }
+            do { try await loop.sleep(for: .milliseconds(50)) } catch { return false }
+        }
+    }
+
     /// The machines whose node runs and has joined the cluster, in order.
     package var running: [SimulatedNode] {
         self.machines.filter { machine in

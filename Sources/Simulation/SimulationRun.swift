@@ -70,8 +70,6 @@ package final class SimulationRun {
 
     /// How often states are compared while the run goes on.
     private static let observationPeriod: Duration = .seconds(5)
-    /// How long replicas may differ in what they have applied when nobody writes.
-    private static let settlingLimit: Duration = .seconds(30)
 
     package init(seed: UInt64, _ settings: SimulationSettings = SimulationSettings()) throws {
         self.simulator = Simulator(seed: seed)
@@ -100,7 +98,7 @@ package final class SimulationRun {
         if outcome.ending != .finished {
             self.violations.append("the run ended with \(outcome.ending)")
         } else {
-            try self.settle()
+            self.violations += try self.agreement.settle(self.cluster)
         }
         if outcome.blockingCallsOnLoops > 0 {
             self.violations.append("\(outcome.blockingCallsOnLoops) calls blocked a loop")
@@ -118,21 +116,6 @@ package final class SimulationRun {
             stepCount: self.simulator.stepCount, traceHash: self.simulator.trace.hash)
         self.simulator.discard()
         return report
-    }
-
-    /// Lets every replica apply what its group has committed, and compares them all.
-    private func settle() throws {
-        let end = self.simulator.now + Self.settlingLimit
-        for group in NewCluster.groups {
-            while Set(try StateAgreement.applied(group, in: self.cluster)).count > 1 {
-                guard self.simulator.now < end else {
-                    self.violations.append("the replicas of group \(group) do not come together")
-                    return
-                }
-                _ = self.simulator.run(for: .milliseconds(100), until: { false })
-            }
-        }
-        self.violations += try self.agreement.observe(self.cluster)
     }
 
     private func judge() {

@@ -55,7 +55,9 @@ struct SimulationStory: Sendable {
             guard await self.allJoin() else {
                 return self.workload.violate("the cluster did not begin")
             }
-            try await self.makeBucket()
+            guard await self.workload.client.makeBucket(within: self.settings.recoveryLimit) else {
+                return self.workload.violate("the bucket could not be made")
+            }
             var generator = self.generator
             await self.workload.fill(SeededGenerator(seed: generator.next()))
             try await self.workUnderFaults(&generator)
@@ -66,19 +68,6 @@ struct SimulationStory: Sendable {
         } catch {
             self.workload.violate("the story was broken off: \(error)")
         }
-    }
-
-    private func makeBucket() async throws {
-        let deadline = self.simulator.now + self.settings.recoveryLimit
-        while self.simulator.now < deadline {
-            if case .success = await self.workload.client.createBucket(
-                through: self.cluster.machines[0])
-            {
-                return
-            }
-            try await self.simulator.loop.sleep(for: .milliseconds(100))
-        }
-        self.workload.violate("the bucket could not be made")
     }
 
     private func workUnderFaults(_ generator: inout SeededGenerator) async throws {
@@ -149,15 +138,7 @@ struct SimulationStory: Sendable {
 
     /// Whether every node takes part within the limit.
     private func allJoin() async -> Bool {
-        let end = self.simulator.now + self.settings.recoveryLimit
-        while !self.missing.isEmpty {
-
-            guard self.simulator.now < end else { return false }
-            do { try await self.simulator.loop.sleep(for: .milliseconds(50)) } catch {
-                return false
-            }
-        }
-        return true
+        await self.cluster.join(self.sound, within: self.settings.recoveryLimit)
     }
 
     private var missing: [String] {

@@ -17,6 +17,9 @@ package struct StateAgreement {
     private var digests: [Place: (digest: UInt64, machine: String)] = [:]
     package private(set) var comparisons = 0
 
+    /// How long replicas may differ in what they have applied when nobody writes.
+    private static let settlingLimit: Duration = .seconds(30)
+
     package init() {}
 
     /// Compares all running replicas with each other and with what was seen before at the same
@@ -46,6 +49,22 @@ package struct StateAgreement {
             }
         }
         return differences
+    }
+
+    /// Lets the world go on until every replica has applied what its group has committed, and
+    /// compares them all.
+    package mutating func settle(_ cluster: SimulatedCluster) throws(StoreFault) -> [String] {
+        let simulator = cluster.simulator
+        let end = simulator.now + Self.settlingLimit
+        for group in NewCluster.groups {
+            while Set(try Self.applied(group, in: cluster)).count > 1 {
+                guard simulator.now < end else {
+                    return ["the replicas of group \(group) do not come together"]
+                }
+                _ = simulator.run(for: .milliseconds(100), until: { false })
+            }
+        }
+        return try self.observe(cluster)
     }
 
     /// What each running replica of a group has applied.

@@ -210,15 +210,13 @@ package final class Workload: Sendable {
     private func note(
         _ key: ObjectKey, _ action: ObjectOperation.Action, failed fault: AccessFault, call: Int
     ) {
-        switch fault {
-        case .outcomeUnknown: self.note(key, action, .unknown, call: call)
-        // Certainly not done, so that the history knows nothing of it.
-        case .unavailable: self.state.withLock { $0.tally.unavailable += 1 }
+        switch fault.meaning {
+        case .unknown: self.note(key, action, .unknown, call: call)
+        // The history knows nothing of it.
+        case .notDone: self.state.withLock { $0.tally.unavailable += 1 }
         // Copies may be out of reach while faults last; the reads behind them must succeed.
         case .unreadable: self.state.withLock { $0.tally.unreadable += 1 }
-        case .noSuchBucket, .noSuchKey, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
-            .bodyMismatch, .bodyIncomplete, .bodyTooLarge, .source, .broken:
-            self.violate("\(key): \(action) failed with \(fault)")
+        case .wrong: self.violate("\(key): \(action) failed with \(fault)")
         }
     }
 

@@ -2,11 +2,13 @@ import IORuntime
 import Settings
 import Simulation
 
-/// Runs whole clusters in the simulator, one for each seed.
+/// Runs whole clusters in the simulator: one for each seed, or one for each step of a story at which
+/// a machine may die.
 @main
 enum HoldfastSimulate {
     private static let usage = """
         usage: holdfast-simulate [OPTIONS]
+               holdfast-simulate --story NAME [OPTIONS]
 
         Runs clusters of production nodes in one thread and in virtual time, under clients and
         faults that a seed decides, and checks every promise. A seed that fails is printed and can be
@@ -17,20 +19,36 @@ enum HoldfastSimulate {
           --nodes N    nodes of the cluster: 1, or 3 and more (default 5)
           --minutes M  virtual minutes of work and faults (default 1)
           --trace      print every line of the trace to standard error
+          --jobs N     worlds to run at once, each in a process of its own (default: as many as the
+                       machine has processors; a single world runs in this process)
 
-        Prints one line for each seed. The exit status is 0, 1 when a seed failed, 2 for a wrong
-        command line.
+        With a story, short acts of one client are told again and again on five nodes, each time with
+        a death right before another step: a sync, a change of a name, a batch of a store, a message.
+        Then everything is mended and compared with what was acknowledged.
+
+          --story NAME  \(CrashStory.allCases.map(\.rawValue).joined(separator: ", ")), or all
+          --every-step  walk all steps of every machine, killed and without power, and of all
+                        machines when all lose power
+          --sample N    of each of these walks, N steps at equal distances
+          --at PLACE    tell it once, or once for each step of a range: n3-killed:117,
+                        n1-power-cut:1-20, all-power-cut:9
+
+        Prints one line for each world, or for each walk. The exit status is 0, 1 when a world broke
+        a promise, 2 for a wrong command line.
 
         """
 
     private static let parser = OptionParser(
-        flags: ["trace"], values: ["seed", "seeds", "nodes", "minutes"])
+        flags: ["trace", "every-step"],
+        values: ["seed", "seeds", "nodes", "minutes", "jobs", "story", "sample", "at"])
 
     static func main() {
-        RealEnvironment.run(loopCount: 1) { _ in Self.run(ProgramEnvironment.arguments) }
+        RealEnvironment.run(loopCount: 1) { environment in
+            await Self.run(ProgramEnvironment.arguments, in: environment)
+        }
     }
 
-    private static func run(_ words: [String]) -> Int32 {
+    private static func run(_ words: [String], in environment: RealEnvironment) async -> Int32 {
         let options: ParsedOptions
         do throws(OptionFault) { options = try Self.parser.parse(words) } catch {
             if error == .helpWanted {
@@ -39,58 +57,22 @@ enum HoldfastSimulate {
             }
             return Self.refuse("\(error)")
         }
-        var settings = SimulationSettings()
-        var seed: UInt64 = 1
-        var count: UInt64 = 1
+        let isGood: Bool
         do throws(UsageFault) {
-            seed = try Self.number(options, "seed", in: 0...UInt64.max) ?? seed
-            count = try Self.number(options, "seeds", in: 1...1_000_000_000) ?? count
-            if let nodes = try Self.number(options, "nodes", in: 1...64) {
-                guard nodes != 2 else { throw UsageFault(reason: "two nodes make no cluster") }
-                settings.nodeCount = Int(nodes)
-            }
-            if let minutes = try Self.number(options, "minutes", in: 1...10_000) {
-                settings.span = .seconds(Int64(minutes) * 60)
+            let jobs = try Self.number(options, "jobs", in: 1...1024)
+            let workers = try WorkerProcesses(environment, width: jobs.map(Int.init))
+            if options.isGiven("story") {
+                isGood = try await StoryRuns(options, workers).run()
+            } else {
+                isGood = try await SeedRuns(options, workers).run()
             }
         } catch {
             return Self.refuse(error.reason)
         }
-        var failed: [UInt64] = []
-        for offset in 0..<count {
-            let isGood = Self.runSeed(seed &+ offset, settings, trace: options.flag("trace"))
-            if !isGood { failed.append(seed &+ offset) }
-        }
-        guard failed.isEmpty else {
-            let seeds = failed.map(String.init).joined(separator: " ")
-            Terminal.write("error: failed seeds: \(seeds)\n", to: .errors)
-            return 1
-        }
-        return 0
+        return isGood ? 0 : 1
     }
 
-    private static func runSeed(
-        _ seed: UInt64, _ settings: SimulationSettings, trace: Bool
-    ) -> Bool {
-        do {
-            let run = try SimulationRun(seed: seed, settings)
-            if trace {
-                run.follow { Terminal.write($0 + "\n", to: .errors) }
-            }
-            let report = try run.run()
-            Terminal.write(report.line + "\n", to: .output)
-            for violation in report.violations {
-                Terminal.write("  violation: \(violation)\n", to: .output)
-            }
-            return report.isGood
-        } catch {
-            Terminal.write("seed \(seed): could not be run: \(error)\n", to: .output)
-            return false
-        }
-    }
-
-    private struct UsageFault: Error { let reason: String }
-
-    private static func number(
+    static func number(
         _ options: ParsedOptions, _ name: String, in range: ClosedRange<UInt64>
     ) throws(UsageFault) -> UInt64? {
         guard let text = options.value(name) else { return nil }
@@ -107,3 +89,6 @@ enum HoldfastSimulate {
         return 2
     }
 }
+
+/// Why a command line cannot be carried out.
+struct UsageFault: Error { let reason: String }

@@ -1,0 +1,53 @@
+/// What a client does while machines die: short, so that every step of it can be one's last.
+package enum CrashStory: String, Sendable, CaseIterable {
+    /// New objects: one of several chunks, one that rests in metadata.
+    case put
+    /// A large object takes the place of a large one, a small one that of a large, and the other
+    /// way round.
+    case overwrite
+    case delete
+}
+
+/// One request of a story, about the object of a key.
+enum ClientAct: Sendable {
+    case put(String, sizeBytes: Int)
+    case delete(String)
+}
+
+extension CrashStory {
+    /// Several chunks of the simulated clusters' size, the last one short.
+    private static let largeBytes = 600_000
+    /// Rests in metadata.
+    private static let smallBytes = 1000
+
+    /// What is there before the first death may come.
+    var prelude: [ClientAct] {
+        switch self {
+        case .put: [.put("kept", sizeBytes: Self.largeBytes)]
+        case .overwrite, .delete:
+            [
+                .put("kept", sizeBytes: Self.largeBytes),
+                .put("large", sizeBytes: Self.largeBytes),
+                .put("small", sizeBytes: Self.smallBytes),
+            ]
+        }
+    }
+
+    /// What is done while machines may die.
+    var acts: [ClientAct] {
+        switch self {
+        case .put:
+            [
+                .put("large", sizeBytes: Self.largeBytes),
+                .put("small", sizeBytes: Self.smallBytes),
+            ]
+        case .overwrite:
+            [
+                .put("large", sizeBytes: Self.largeBytes / 2),
+                .put("large", sizeBytes: Self.smallBytes),
+                .put("small", sizeBytes: Self.largeBytes),
+            ]
+        case .delete: [.delete("large"), .delete("small")]
+        }
+    }
+}
