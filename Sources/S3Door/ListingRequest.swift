@@ -20,16 +20,12 @@ package struct ListingRequest: Equatable, Sendable {
     }
 
     package init(_ query: S3Query) throws(S3Refusal) {
-        self.prefix = try Self.name("prefix", query) ?? []
-        self.delimiter = try Self.name("delimiter", query) ?? []
-        self.maxKeys = try Self.readMaxKeys(query)
-        switch try query.text("encoding-type") {
-        case nil, "": self.encodesNames = false
-        case "url": self.encodesNames = true
-        default: throw S3Refusal(.invalidArgument, "Invalid Encoding Method specified in Request")
-        }
+        self.prefix = try query.name("prefix") ?? []
+        self.delimiter = try query.name("delimiter") ?? []
+        self.maxKeys = try query.pageLimit("max-keys")
+        self.encodesNames = try query.encodesNames()
         guard try query.text("list-type") == "2" else {
-            let marker = try Self.name("marker", query) ?? []
+            let marker = try query.name("marker") ?? []
             self.version = .first(marker: marker)
             self.fetchesOwner = true
             self.start = Self.start(
@@ -37,7 +33,7 @@ package struct ListingRequest: Equatable, Sendable {
             return
         }
         self.fetchesOwner = try query.text("fetch-owner") == "true"
-        let startAfter = try Self.name("start-after", query)
+        let startAfter = try query.name("start-after")
         let token = try query.text("continuation-token")
         self.version = .second(startAfter: startAfter, token: token)
         if let token {
@@ -50,35 +46,52 @@ package struct ListingRequest: Equatable, Sendable {
         }
     }
 
-    private static func name(_ name: String, _ query: S3Query) throws(S3Refusal) -> [UInt8]? {
-        guard let text = try query.text(name) else { return nil }
-        guard text.utf8.count <= CatalogLimits.objectKeyBytes.upperBound else {
-            throw S3Refusal(.invalidArgument, "\(name) is longer than any key")
-        }
-        return Array(text.utf8)
-    }
-
-    private static func readMaxKeys(_ query: S3Query) throws(S3Refusal) -> Int {
-        guard let text = try query.text("max-keys"), !text.isEmpty else {
-            return CatalogLimits.listPage
-        }
-        guard let number = Int32(text), number >= 0 else {
-            throw S3Refusal(
-                .invalidArgument, "Provided max-keys not an integer or within integer range")
-        }
-        return min(Int(number), CatalogLimits.listPage)
-    }
-
     /// A marker that is itself a common prefix was the end of a page: what it stands for was told.
+    static func isCommonPrefix(_ marker: [UInt8], prefix: [UInt8], delimiter: [UInt8]) -> Bool {
+        let rest = marker.dropFirst(prefix.count)
+        return !delimiter.isEmpty && marker.starts(with: prefix) && rest.count >= delimiter.count
+            && rest.suffix(delimiter.count).elementsEqual(delimiter)
+    }
+
     private static func start(
         behind marker: [UInt8], prefix: [UInt8], delimiter: [UInt8]
     ) -> ListStart {
         if marker.isEmpty { return .beginning }
-        let rest = marker.dropFirst(prefix.count)
-        let isCommonPrefix =
-            !delimiter.isEmpty && marker.starts(with: prefix) && rest.count >= delimiter.count
-            && rest.suffix(delimiter.count).elementsEqual(delimiter)
-        return isCommonPrefix ? .afterPrefix(marker) : .after(marker)
+        let isPrefix = Self.isCommonPrefix(marker, prefix: prefix, delimiter: delimiter)
+        return isPrefix ? .afterPrefix(marker) : .after(marker)
+    }
+}
+
+extension S3Query {
+    /// A key, or what keys may begin with.
+    func name(_ parameter: String) throws(S3Refusal) -> [UInt8]? {
+        guard let text = try self.text(parameter) else { return nil }
+        guard text.utf8.count <= CatalogLimits.objectKeyBytes.upperBound else {
+            throw S3Refusal(.invalidArgument, "\(parameter) is longer than any key")
+        }
+        return Array(text.utf8)
+    }
+
+    /// How much a page may hold: what is above the most that there is counts as that.
+    func pageLimit(_ parameter: String) throws(S3Refusal) -> Int {
+        guard let text = try self.text(parameter), !text.isEmpty else {
+            return CatalogLimits.listPage
+        }
+        guard let number = Int32(text), number >= 0 else {
+            throw S3Refusal(
+                .invalidArgument,
+                "Provided \(parameter) not an integer or within integer range")
+        }
+        return min(Int(number), CatalogLimits.listPage)
+    }
+
+    /// Whether names are wanted percent-encoded, because XML has no place for some of them.
+    func encodesNames() throws(S3Refusal) -> Bool {
+        switch try self.text("encoding-type") {
+        case nil, "": return false
+        case "url": return true
+        default: throw S3Refusal(.invalidArgument, "Invalid Encoding Method specified in Request")
+        }
     }
 }
 
