@@ -39,6 +39,7 @@ func tests(_ name: String, _ dependencies: [String] = [], resources: [Resource] 
 let libraries: [Target] = [
     .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CChecksum"),
     .target(name: "CSimulation"),
@@ -49,6 +50,9 @@ let libraries: [Target] = [
     .target(
         name: "COpenSSLShim", dependencies: ["COpenSSL"],
         linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .target(
+        name: "CZstdShim", dependencies: ["CZstd"],
+        linkerSettings: [.linkedLibrary("zstd")]),
 
     module("Primitives", ["CChecksum"]),
     module("Wire", ["Primitives"]),
@@ -76,7 +80,7 @@ let libraries: [Target] = [
         "ObjectAccess",
         shellBase + [
             "ClusterClient", "PeerTransport", "Catalog", "Placement", "ChunkProtocol",
-            "CachePolicy", "Cryptography",
+            "CachePolicy", "Cryptography", "CZstdShim",
         ]),
 
     module(

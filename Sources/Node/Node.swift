@@ -33,6 +33,12 @@ package struct NodeOptions: Sendable {
         set { self.access.cacheBytes = newValue }
     }
 
+    /// Whether this node's edge compresses what it stores, where a sample says that it pays.
+    package var isCompressing: Bool {
+        get { self.access.isCompressing }
+        set { self.access.isCompressing = newValue }
+    }
+
     package init(identityDirectory: String, dataDirectory: String) {
         self.identityDirectory = identityDirectory
         self.dataDirectory = dataDirectory

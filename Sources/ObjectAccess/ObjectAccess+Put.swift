@@ -111,9 +111,12 @@ private struct Upload {
         do throws(ClusterFault) { name = try self.access.cluster.makeChunkName() } catch {
             throw AccessFault(error)
         }
-        let sealing = FrameSealing(bucketKey: self.bucket.key, chunk: name)
+        let sealed = FrameCodec(chunk: name, bucketKey: self.bucket.key)
+            .sealWhole(bytes, isCompressing: self.access.settings.isCompressing)
+        self.access.counters.bytesSaved.add(
+            UInt64(bytes.count + FrameCodec.tagBytes - sealed.count))
         return .new(
-            .inline(name: name, sealed: sealing.seal(bytes, number: 0, isLast: true)),
+            .inline(name: name, sealed: sealed),
             placedBy: self.access.cluster.layout?.version ?? .none,
             sealedFor: self.bucket.bucket.version)
     }
@@ -189,12 +192,16 @@ private struct Upload {
             throw AccessFault(error)
         }
         let (bytes, key, before) = (piece.bytes, self.bucket.key, self.digests)
+        let isCompressing = self.access.settings.isCompressing
         let (sealed, after) = await self.access.environment.blocking(.compute) {
             () -> (SealedChunk, BodyDigests) in
             var digests = before
             digests.update(bytes)
-            return (SealedChunk(bytes, name: name, bucketKey: key), digests)
+            let chunk = SealedChunk(
+                bytes, name: name, bucketKey: key, isCompressing: isCompressing)
+            return (chunk, digests)
         }
+        self.access.counters.bytesSaved.add(UInt64(sealed.savedBytes))
         self.digests = after
         return sealed
     }

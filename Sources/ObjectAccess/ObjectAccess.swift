@@ -234,6 +234,8 @@ package final class ObjectAccess: Sendable {
 package struct ObjectAccessSettings: Sendable, Equatable {
     /// Bodies up to this size rest in metadata instead of in chunks.
     package var inlineBytes = 8 << 10
+    /// Whether frames are compressed before they are sealed, where a sample says that it pays.
+    package var isCompressing = true
     /// Where a body is cut into chunks.
     package var chunkBytes = 8 << 20
     /// Chunks of one upload that are on their way to stores while the next is read.
@@ -256,6 +258,8 @@ package struct ObjectAccessCounters: Sendable {
     package let objectsPut: Counter
     package let bytesPut: Counter
     package let bytesRead: Counter
+    /// What compressing frames took off the bytes at rest, of one copy.
+    package let bytesSaved: Counter
     package let handoffWrites: Counter
     package let hedgedReads: Counter
     package let copiesFailed: Counter
@@ -273,6 +277,9 @@ package struct ObjectAccessCounters: Sendable {
             "holdfast_access_bytes_put_total", help: "Bytes of objects stored.")
         self.bytesRead = registry.counter(
             "holdfast_access_bytes_read_total", help: "Bytes of objects handed out.")
+        self.bytesSaved = registry.counter(
+            "holdfast_access_bytes_saved_total",
+            help: "Bytes that compressing frames took off one copy of what was stored.")
         self.handoffWrites = registry.counter(
             "holdfast_access_handoff_writes_total", help: "Copies sent to stand-ins for homes.")
         self.hedgedReads = registry.counter(

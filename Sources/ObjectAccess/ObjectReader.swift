@@ -35,8 +35,10 @@ package final class ObjectReader {
         self.rest = 0..<head.size
         switch manifest {
         case .inline(let name, let sealed):
-            let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
-            guard let plain = sealing.open(sealed[...], number: 0, isLast: true) else {
+            let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
+            guard let plainBytes = Int(exactly: head.size),
+                let plain = codec.openWhole(sealed, plainBytes: plainBytes)
+            else {
                 access.counters.framesRefused.add()
                 throw .unreadable("the inline bytes of version \(head.version) do not open")
             }

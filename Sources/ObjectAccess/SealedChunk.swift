@@ -10,12 +10,22 @@ package struct SealedChunk: Sendable {
     package let sealed: [UInt8]
     package let frames: [SealedFrame]
 
+    /// What compressing its frames has taken off it.
+    package var savedBytes: Int {
+        self.plainBytes + self.frames.count * SealedLayout.tagBytes - self.sealed.count
+    }
+
     /// Seals 1...16 MiB of plain bytes.
-    package init(_ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey) {
+    ///
+    /// - Parameter isCompressing: whether frames are compressed where that pays.
+    package init(
+        _ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey, isCompressing: Bool = true
+    ) {
         guard let layout = SealedLayout(plainBytes: plain.count) else {
             brokenInvariant("a chunk has 1 byte to 16 MiB, not \(plain.count)")
         }
-        let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
+        let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
+        var compressor = FrameCompressor(isOn: isCompressing)
         var frames: [SealedFrame] = []
         frames.reserveCapacity(layout.frameCount)
         self.sealed = [UInt8](
@@ -25,14 +35,13 @@ package struct SealedChunk: Sendable {
                 for frame in 0..<layout.frameCount {
                     let from = UnsafeRawBufferPointer(
                         rebasing: input[layout.plainRange(ofFrame: frame)])
-                    let room = UnsafeMutableRawBufferPointer(output)[count...]
-                        .prefix(from.count + SealedLayout.tagBytes)
-                    let to = UnsafeMutableRawBufferPointer(rebasing: room)
-                    _ = sealing.seal(
-                        from, number: UInt64(frame), isLast: frame == layout.frameCount - 1,
-                        into: to)
-                    frames.append(SealedFrame(UnsafeRawBufferPointer(to)))
-                    count += to.count
+                    let room = UnsafeMutableRawBufferPointer(
+                        rebasing: UnsafeMutableRawBufferPointer(output)[count...])
+                    let size = codec.seal(
+                        from, number: frame, isLast: frame == layout.frameCount - 1, &compressor,
+                        into: room)
+                    frames.append(SealedFrame(UnsafeRawBufferPointer(rebasing: room[..<size])))
+                    count += size
                 }
             }
         }
@@ -55,7 +64,7 @@ package struct SealedChunk: Sendable {
             lengths.count == frames.count, sealed.count == lengths.reduce(0, { $0 + Int($1) }),
             frames.upperBound <= layout.frameCount
         else { throw .notAuthentic(name, frame: frames.lowerBound) }
-        let sealing = FrameSealing(bucketKey: bucketKey, chunk: name)
+        let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
         let plainBytes = frames.reduce(0) { $0 + layout.plainRange(ofFrame: $1).count }
         var failed: Int?
         let plain = [UInt8](unsafeUninitializedCapacity: plainBytes) { output, count in
@@ -63,20 +72,18 @@ package struct SealedChunk: Sendable {
                 var start = 0
                 for (frame, length) in zip(frames, lengths) {
                     let from = UnsafeRawBufferPointer(rebasing: input[start..<start + Int(length)])
-                    let to = UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(output)[count...])
                     let wanted = layout.plainRange(ofFrame: frame).count
+                    let to = UnsafeMutableRawBufferPointer(
+                        rebasing: UnsafeMutableRawBufferPointer(output)[count..<count + wanted])
                     guard
-                        from.count == wanted + SealedLayout.tagBytes,
-                        let opened = sealing.open(
-                            from, number: UInt64(frame), isLast: frame == layout.frameCount - 1,
-                            into: to)
+                        codec.open(
+                            from, number: frame, isLast: frame == layout.frameCount - 1, into: to)
                     else {
                         failed = frame
                         return
                     }
                     start += from.count
-                    count += opened
+                    count += wanted
                 }
             }
         }

@@ -66,6 +66,17 @@ package struct SettingSources: Sendable {
         return number
     }
 
+    /// `on` or `off`; nil when no source has it.
+    package func isOn(_ name: String) throws(SettingsFault) -> Bool? {
+        guard let found = self.find(name) else { return nil }
+        switch found.value {
+        case "on": return true
+        case "off": return false
+        default:
+            throw .malformed(found.origin, value: found.value, wanted: "on or off")
+        }
+    }
+
     /// A span of time such as `90s`, `15m`, `1h`, `7d`; nil when no source has it.
     package func seconds(
         _ name: String, in range: ClosedRange<Int64>

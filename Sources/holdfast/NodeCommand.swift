@@ -12,7 +12,7 @@ extension Subcommand {
         name: "node", summary: "run one node of a cluster",
         help: """
             holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
-                          [--log-level LEVEL]
+                          [--compression on|off] [--log-level LEVEL]
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
             then finishes what it is doing, within 10 s, and ends with status 0. A second signal
@@ -24,13 +24,18 @@ extension Subcommand {
                                  machines of one or two processors and 2 on larger ones
               --cache-mib N      memory for blocks of objects at this edge, 0 to 1048576; 128 when
                                  not given
+              --compression on|off
+                                 whether this edge compresses what it stores where a sample says
+                                 that it pays; on when not given. Either way all is read
               --log-level LEVEL  debug, info, warning or error; info when not given
 
-            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB and HOLDFAST_LOG_LEVEL in the environment do the
-            same.
+            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB, HOLDFAST_COMPRESSION and HOLDFAST_LOG_LEVEL in the
+            environment do the same.
 
             """,
-        parser: OptionParser(values: ["identity", "data", "loops", "cache-mib", "log-level"]),
+        parser: OptionParser(values: [
+            "identity", "data", "loops", "cache-mib", "compression", "log-level",
+        ]),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
             try await NodeCommand(options).run(in: environment)
@@ -59,6 +64,7 @@ private struct NodeCommand {
             if let mebibytes = try sources.number("cache-mib", in: Self.cacheRange) {
                 options.cacheBytes = mebibytes << 20
             }
+            if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
                     throw SettingsFault.malformed(

@@ -16,6 +16,53 @@ import Testing
         #expect(Hex.encode(sealed) == "0306062c529a7adc08318d1d04acc0b6f78f6d0de8")
     }
 
+    /// The keys were computed by RFC 5869 with another library's HMAC (CPython's), and are written
+    /// here as they came: extract with a salt of 32 zeros, expand with the label and the name.
+    @Test(arguments: [
+        (
+            Self.chunk, UInt64(3), true, Array("hello".utf8),
+            "a039ef8ad2c9a9fb4a3f77f7c41482c737062443fd115e84bdbf677a1f49ff23"
+        ),
+        (
+            ChunkName(incarnation: 1 << 63, counter: .max), 0, false, [],
+            "0c92ab7e643c203f32868b9e6a792ddc505b9c0236123bb9a3e467cb0c811152"
+        ),
+    ])
+    func `a chunk's key comes from its bucket's key and its name by HKDF`(
+        chunk: ChunkName, number: UInt64, isLast: Bool, plain: [UInt8], key: String
+    ) throws {
+        let bytes = try #require(Hex.decode(key))
+        let key = try #require(SymmetricKey(bytes: bytes))
+        var nonce = (0..<8).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }
+        nonce += [0, 0, 0, isLast ? 1 : 0]
+        #expect(
+            try self.sealing(of: chunk).seal(plain, number: number, isLast: isLast)
+                == AES256GCM.seal(plain, key: key, nonce: nonce))
+    }
+
+    /// Stored bytes, computed by another library (pyca/cryptography): this value never changes.
+    @Test func `a compressed frame is bound to its plain size`() throws {
+        var sealed = [UInt8](repeating: 0, count: 21)
+        let content = Array("hello".utf8)
+        var plain = [UInt8](repeating: 0, count: 5)
+        let sealing = try self.sealing()
+        _ = content.withUnsafeBytes { content in
+            sealed.withUnsafeMutableBytes {
+                sealing.seal(content, number: 3, isLast: true, plainBytes: 70, into: $0)
+            }
+        }
+        #expect(Hex.encode(sealed) == "0306062c52653f1f0ee021a6fab023707b03e65a31")
+        for (plainBytes, isOpen) in [(70, true), (71, false), (5, false), (nil, false)] {
+            let opened = sealed.withUnsafeBytes { sealed in
+                plain.withUnsafeMutableBytes {
+                    sealing.open(
+                        sealed, number: 3, isLast: true, plainBytes: plainBytes, into: $0)
+                }
+            }
+            #expect((opened == 5) == isOpen)
+        }
+    }
+
     @Test func `a frame opens as itself and as no other`() throws {
         let sealing = try self.sealing()
         let frame = [UInt8](repeating: 0xa5, count: FrameSealing.frameSizeBytes)
@@ -63,7 +110,9 @@ import Testing
             nonce: [UInt8](repeating: 9, count: 12))
         #expect(
             Hex.encode(envelope)
-                == "01090909090909090909090909c07d6b49e2eba7977750e574520e683cdca47bd18c33")
+                == "01a9efaff2ad1b6e42eb17f0982094deb2"
+                + "090909090909090909090909c07d6b49e2eb249b9196ca43044a3c9061d80f4af4d3")
+        #expect(WrappedSecret.masterKey(of: envelope) == master.id)
     }
 
     @Test func `a wrapped secret opens only for its context, with its key, unchanged`() throws {

@@ -133,12 +133,18 @@ struct SealedChunkTests {
         try #require(SymmetricKey(bytes: [UInt8](repeating: byte, count: 32)))
     }
 
-    @Test(arguments: [1, 65_535, 65_536, 65_537, 131_072, 200_000])
-    func `every run of frames opens to the bytes it was sealed from`(count: Int) throws {
-        let plain = someBytes(count)
-        let chunk = SealedChunk(plain, name: self.name, bucketKey: try self.key())
+    @Test(
+        arguments: [1, 65_535, 65_536, 65_537, 131_072, 200_000],
+        [(Bodies.random, false, true), (Bodies.text, true, true), (Bodies.text, false, false)])
+    func `every run of frames opens to the bytes it was sealed from`(
+        count: Int, form: (body: @Sendable (Int) -> [UInt8], isShorter: Bool, isCompressing: Bool)
+    ) throws {
+        let plain = form.body(count)
+        let chunk = SealedChunk(
+            plain, name: self.name, bucketKey: try self.key(), isCompressing: form.isCompressing)
         let layout = try #require(SealedLayout(plainBytes: count))
-        #expect(chunk.sealed.count == layout.mostSealedBytes)
+        #expect(chunk.savedBytes == layout.mostSealedBytes - chunk.sealed.count)
+        #expect((chunk.savedBytes > count / 2) == (form.isShorter && count > 1))
         for first in 0..<layout.frameCount {
             for end in first + 1...layout.frameCount {
                 let opened = try SealedChunk.open(
@@ -152,8 +158,11 @@ struct SealedChunkTests {
         }
     }
 
-    @Test func `a changed, moved or cut frame, another name and another key are refused`() throws {
-        let chunk = SealedChunk(someBytes(200_000), name: self.name, bucketKey: try self.key())
+    @Test(arguments: [Bodies.random, Bodies.json])
+    func `a changed, moved or cut frame, another name and another key are refused`(
+        body: @Sendable (Int) -> [UInt8]
+    ) throws {
+        let chunk = SealedChunk(body(200_000), name: self.name, bucketKey: try self.key())
         let layout = try #require(SealedLayout(plainBytes: 200_000))
         for frame in 0..<layout.frameCount {
             let range = chunk.frames.sealedRange(ofFrames: frame..<frame + 1)

@@ -62,6 +62,23 @@ import Testing
         }
     }
 
+    @Test(arguments: [("on", true), ("off", false)])
+    func `a switch is on or off`(text: String, isOn: Bool) throws {
+        let options = try OptionParser(values: ["compression"]).parse(["--compression", text])
+        #expect(try SettingSources(options: options).isOn("compression") == isOn)
+        let bare = try OptionParser(values: ["compression"]).parse([])
+        let variables = ["HOLDFAST_COMPRESSION": text]
+        #expect(
+            try SettingSources(options: bare, variables: variables).isOn("compression") == isOn)
+        #expect(try SettingSources(options: bare).isOn("compression") == nil)
+        #expect(
+            throws: SettingsFault.malformed("--compression", value: "yes", wanted: "on or off")
+        ) {
+            let options = try OptionParser(values: ["compression"]).parse(["--compression=yes"])
+            _ = try SettingSources(options: options).isOn("compression")
+        }
+    }
+
     @Test(arguments: [("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)])
     func `spans of time have a unit`(text: String, seconds: Int64) throws {
         let parser = OptionParser(values: ["expires"])
