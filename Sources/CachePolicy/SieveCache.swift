@@ -17,8 +17,14 @@ package struct SieveCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         var older: Int
     }
 
-    /// The most bytes that entries may take together.
-    package let capacityBytes: Int
+    /// The most bytes that entries may take together. Where it becomes smaller than they take,
+    /// entries are evicted.
+    package var capacityBytes: Int {
+        didSet {
+            invariant(self.capacityBytes >= 0, "a cache's capacity is not negative")
+            while self.sizeBytes > self.capacityBytes { self.evictOne() }
+        }
+    }
     /// What all entries take now.
     package private(set) var sizeBytes = 0
     package private(set) var evictions = 0

@@ -5,6 +5,10 @@ import Telemetry
 
 /// Plain blocks of immutable chunks in memory. They never become wrong, so nothing expires; one
 /// fetch serves all who wait for the same block.
+///
+/// A block that is wanted whole is taken in when it is fetched. Of one that is wanted in part only
+/// those frames are fetched the first time, and the block the second time: most small ranges are
+/// read once, and would bring sixteen times what they need.
 package final class BlockCache: Sendable {
     /// Plain bytes of a block: 16 frames.
     package static let blockBytes = 1 << 20
@@ -26,8 +30,11 @@ package final class BlockCache: Sendable {
 
     private struct State {
         var blocks: SieveCache<Key, [UInt8]>
+        var heldByReaders = 0
         /// Blocks being fetched, and who waits for them beside the fetcher.
         var fetching: [Key: [Waiter]] = [:]
+        /// Blocks of which a part was wanted lately.
+        var touched = SieveCache<Key, Void>(capacityBytes: BlockCache.mostTouched)
     }
 
     private enum Found {
@@ -36,20 +43,41 @@ package final class BlockCache: Sendable {
         case wait
     }
 
-    /// How many blocks a reader may bring ahead of itself: none where the cache is so small that
-    /// they would push each other out.
+    /// How many blocks a reader may bring ahead of itself at first: none where the cache is so small
+    /// that they would push each other out.
     let blocksAhead: Int
-    private static let mostBlocksAhead = 2
+    /// How many a reader may bring that still has to wait for them.
+    let mostBlocksAhead: Int
+    private static let usualBlocksAhead = 2
+    private static let largestWindow = 8
     private static let leastBlocksToReadAhead = 8
+    /// Blocks remembered as wanted in part.
+    private static let mostTouched = 8192
+    /// What an entry takes beside its bytes.
+    private static let overheadBytes = 128
 
+    private let capacityBytes: Int
     private let state: Mutex<State>
     private let counters: ObjectAccessCounters
 
     package init(capacityBytes: Int, counters: ObjectAccessCounters) {
+        self.capacityBytes = capacityBytes
         self.state = Mutex(State(blocks: SieveCache(capacityBytes: capacityBytes)))
         self.counters = counters
-        let isLarge = capacityBytes >= Self.leastBlocksToReadAhead * Self.blockBytes
-        self.blocksAhead = isLarge ? Self.mostBlocksAhead : 0
+        let blocks = capacityBytes / Self.blockBytes
+        let isLarge = blocks >= Self.leastBlocksToReadAhead
+        self.blocksAhead = isLarge ? Self.usualBlocksAhead : 0
+        self.mostBlocksAhead =
+            isLarge
+            ? max(Self.usualBlocksAhead, min(Self.largestWindow, blocks / 8)) : 0
+    }
+
+    /// Readers hold so much more than before, or less: so much less may be kept here.
+    func giveWay(by bytes: Int) {
+        self.state.withLock { state in
+            state.heldByReaders += bytes
+            state.blocks.capacityBytes = max(0, self.capacityBytes - state.heldByReaders)
+        }
     }
 
     /// The block, from the cache, from a fetch that is under way, or from `fetch`.
@@ -75,6 +103,28 @@ package final class BlockCache: Sendable {
                     throw error
                 }
             }
+        }
+    }
+
+    /// The block, if it is here.
+    func blockNow(_ key: Key) -> [UInt8]? {
+        guard let block = self.state.withLock({ $0.blocks.value(for: key) }) else { return nil }
+        self.counters.blockHits.add()
+        return block
+    }
+
+    /// Whether the whole block is worth having for a reader that wants a part of it: it is here, or
+    /// on its way, or a part of it was wanted before.
+    func isWorthWhole(_ key: Key) -> Bool {
+        self.state.withLock { state in
+            if state.blocks.contains(key) || state.fetching[key] != nil { return true }
+            if state.touched.value(for: key) != nil {
+                state.touched.remove(key)
+                return true
+            }
+            // One unit each: the capacity counts blocks.
+            state.touched.insert((), for: key, sizeBytes: 1)
+            return false
         }
     }
 
@@ -130,7 +180,8 @@ package final class BlockCache: Sendable {
     private func finish(_ key: Key, _ outcome: Outcome?) {
         let waiters = self.state.withLock { state -> [Waiter] in
             if case .success(let block) = outcome {
-                state.blocks.insert(block, for: key, sizeBytes: block.count + 128)
+                state.blocks.insert(
+                    block, for: key, sizeBytes: block.count + Self.overheadBytes)
             }
             return state.fetching.removeValue(forKey: key) ?? []
         }

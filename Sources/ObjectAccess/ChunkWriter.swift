@@ -69,7 +69,7 @@ final class ChunkWriter: Sendable {
                     send(to: write.failed(node))
                 case .late(let node):
                     guard write.waiting.contains(node) else { continue }
-                    self.scores.wasLate(node, at: self.environment.now)
+                    self.scores.disappointed(by: node, at: self.environment.now)
                     send(to: write.isLate(node))
                 }
             }
@@ -108,7 +108,8 @@ final class ChunkWriter: Sendable {
         } catch {
             return .failed(node, "its answer cannot be read: \(error)")
         }
-        self.scores.observe(node, self.environment.now - begun)
+        let now = self.environment.now
+        self.scores.observe(node, now - begun, at: now)
         return .stored(node)
     }
 }

@@ -17,6 +17,7 @@ package final class ObjectAccess: Sendable {
     let chunkReader: ChunkReader
     let cache: BlockCache
     let budget: ByteBudget
+    let readBudget: ReadBudget
     /// Buckets seen lately with their keys, so that not every request asks for them.
     private let buckets = Mutex<[BucketName: OpenBucket]>([:])
 
@@ -33,6 +34,8 @@ package final class ObjectAccess: Sendable {
         self.chunkReader = ChunkReader(
             environment: environment, cluster: cluster, counters: self.counters)
         self.cache = BlockCache(capacityBytes: settings.cacheBytes, counters: self.counters)
+        self.readBudget = ReadBudget(
+            totalBytes: settings.readBudgetBytes, cache: self.cache, counters: self.counters)
         self.budget = ByteBudget(totalBytes: settings.intakeBudgetBytes)
     }
 
@@ -242,8 +245,11 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     package var chunksInFlight = 2
     /// Bytes of bodies in flight over all uploads.
     package var intakeBudgetBytes = 64 << 20
-    /// The block cache.
+    /// The block cache; what readers hold is taken out of it.
     package var cacheBytes = 128 << 20
+    /// Plain bytes that readers may hold together: two thirds of it are kept for readers that are
+    /// given one frame at a time, so that a thousand slow ones go on beside each other.
+    package var readBudgetBytes = 96 << 20
     /// The largest body one request may bring.
     package var largestBodyBytes: UInt64 = 5 << 30
     /// How old a bucket's facts may be: an edge's authority is stale by at most this.
@@ -262,13 +268,22 @@ package struct ObjectAccessCounters: Sendable {
     package let bytesSaved: Counter
     package let handoffWrites: Counter
     package let hedgedReads: Counter
+    package let hedgesDenied: Counter
+    package let copiesOverdue: Counter
     package let copiesFailed: Counter
     package let copiesNeedingRepair: Counter
     /// Frames that a tag did not prove; answered from another copy.
     package let framesRefused: Counter
+    /// Frames whose checksum at rest did not hold; answered from another copy.
+    package let framesRotten: Counter
     package let blockHits: Counter
     package let blockMisses: Counter
     package let blocksCoalesced: Counter
+    /// Parts of blocks that were fetched alone, because nobody had asked for the block before.
+    package let partsFetched: Counter
+    /// Parts that were cut to one frame, because readers held much already.
+    package let partsPressed: Counter
+    package let readsStarved: Counter
 
     package init(_ registry: MetricsRegistry) {
         self.objectsPut = registry.counter(
@@ -284,17 +299,35 @@ package struct ObjectAccessCounters: Sendable {
             "holdfast_access_handoff_writes_total", help: "Copies sent to stand-ins for homes.")
         self.hedgedReads = registry.counter(
             "holdfast_access_hedged_reads_total", help: "Copies asked because another was late.")
+        self.hedgesDenied = registry.counter(
+            "holdfast_access_hedges_denied_total",
+            help: "Late copies beside which none was asked, because the budget was spent.")
+        self.copiesOverdue = registry.counter(
+            "holdfast_access_copies_overdue_total",
+            help: "Copies so late that another was asked in their place.")
         self.copiesFailed = registry.counter(
             "holdfast_access_copies_failed_total", help: "Copies that could not be read.")
         self.copiesNeedingRepair = registry.counter(
             "holdfast_access_copies_needing_repair_total", help: "Copies found missing or bad.")
         self.framesRefused = registry.counter(
             "holdfast_access_frames_refused_total", help: "Frames whose tag did not hold.")
+        self.framesRotten = registry.counter(
+            "holdfast_access_frames_rotten_total",
+            help: "Frames whose checksum did not hold where they rest.")
         self.blockHits = registry.counter(
             "holdfast_access_block_hits_total", help: "Blocks found in memory.")
         self.blockMisses = registry.counter(
             "holdfast_access_block_misses_total", help: "Blocks fetched from stores.")
         self.blocksCoalesced = registry.counter(
             "holdfast_access_blocks_coalesced_total", help: "Blocks that another fetch brought.")
+        self.partsFetched = registry.counter(
+            "holdfast_access_parts_fetched_total",
+            help: "Parts of blocks fetched without the rest of their block.")
+        self.partsPressed = registry.counter(
+            "holdfast_access_parts_pressed_total",
+            help: "Parts cut to one frame because readers held much already.")
+        self.readsStarved = registry.counter(
+            "holdfast_access_reads_starved_total",
+            help: "Reads given up because no memory came free for them.")
     }
 }

@@ -6,36 +6,50 @@ import IORuntime
 import Primitives
 import Telemetry
 
-/// The bytes of a range of one version, in order, pulled piece by piece through the block cache.
-/// While one block is on its way to whoever asked, the next of the range are brought.
+/// The bytes of a range of one version, in order, pulled part by part; each is proven before it is
+/// handed out.
+///
+/// A part is at most a block. A block that the range covers comes through the cache, and while it is
+/// on its way to whoever asked, the next ones are brought. Of a block that the range only touches,
+/// just the frames that it touches are fetched, unless the cache has or wants the whole. What a part
+/// takes of memory is held against `ReadBudget` until the next is asked for; a reader that finds no
+/// room for a block goes on frame by frame.
 package final class ObjectReader {
     package let head: ObjectHead
     private let access: ObjectAccess
-    private let bucketKey: SymmetricKey
+    private let bucket: OpenBucketKey
     private let loop: any EventLoop
-    private let chunks: [ChunkReference]
+    private let source: any ChunkSource
     private var inline: [UInt8]?
-    /// What is left to hand out, in positions of the object.
+    /// What was asked for, and what of it is left to hand out, in positions of the object.
+    private var range: Range<UInt64>
     private var rest: Range<UInt64>
-    /// The chunk that the next byte lies in, and where in the object it begins.
-    private var chunk = 0
-    private var chunkStart: UInt64 = 0
-    /// The latest blocks that are brought ahead, and the position up to which blocks were.
-    private var ahead: [SpawnedTask] = []
-    private var aheadEnd: UInt64 = 0
+    /// Where the next byte lies, once a run of chunks is known.
+    private var walk: BlockWalk?
+    /// What the part handed out last takes.
+    private var share: ReadShare?
+    private var ahead: ReadAhead
+
+    /// What a version's chunks are opened with.
+    struct OpenBucketKey: Sendable {
+        let name: BucketName
+        let key: SymmetricKey
+    }
 
     init(
-        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucketKey: SymmetricKey,
+        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucket: OpenBucketKey,
         loop: any EventLoop
     ) throws(AccessFault) {
         self.head = head
         self.access = access
-        self.bucketKey = bucketKey
+        self.bucket = bucket
         self.loop = loop
-        self.rest = 0..<head.size
+        self.range = 0..<head.size
+        self.rest = self.range
+        self.ahead = ReadAhead(blocks: access.cache.blocksAhead, most: access.cache.mostBlocksAhead)
         switch manifest {
         case .inline(let name, let sealed):
-            let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
+            let codec = FrameCodec(chunk: name, bucketKey: bucket.key)
             guard let plainBytes = Int(exactly: head.size),
                 let plain = codec.openWhole(sealed, plainBytes: plainBytes)
             else {
@@ -43,170 +57,200 @@ package final class ObjectReader {
                 throw .unreadable("the inline bytes of version \(head.version) do not open")
             }
             self.inline = plain
-            self.chunks = []
+            self.source = ListedChunks(chunks: [])
         case .chunks(let chunks):
-            self.chunks = chunks
+            self.source = ListedChunks(chunks: chunks)
         }
     }
 
-    deinit { for task in self.ahead { task.cancel() } }
-
     /// Restricts the reader to a part of the object; to be called before the first `next`.
-    package func restrict(to range: Range<UInt64>) { self.rest = range.clamped(to: self.rest) }
+    package func restrict(to range: Range<UInt64>) {
+        self.range = range.clamped(to: self.rest)
+        self.rest = self.range
+    }
 
     package var remainingBytes: UInt64 { UInt64(self.rest.count) }
 
-    /// The next bytes, or nil at the end. Every byte is proven before it is handed out.
+    /// The next bytes, or nil at the end. The part handed out before counts as sent.
     package func next() async throws(AccessFault) -> ArraySlice<UInt8>? {
+        self.share = nil
+        self.ahead.asked(at: self.loop.now)
         guard !self.rest.isEmpty else { return nil }
+        let part: ArraySlice<UInt8>
         if let inline = self.inline {
             guard self.rest.upperBound <= UInt64(inline.count) else {
                 throw .broken("version \(self.head.version) is shorter than its head says")
             }
-            let part = inline[Int(self.rest.lowerBound)..<Int(self.rest.upperBound)]
-            self.take(part.count)
-            return part
+            part = inline[Int(self.rest.lowerBound)..<Int(self.rest.upperBound)]
+        } else {
+            part = try await self.part(of: try await self.place())
         }
-        while self.chunk < self.chunks.count {
-            let length = UInt64(self.chunks[self.chunk].plainLength)
-            if self.rest.lowerBound < self.chunkStart + length {
-                return try await self.nextOfChunk()
-            }
-            self.chunkStart += length
-            self.chunk += 1
-        }
-        throw .broken("version \(self.head.version) has fewer chunks than its head says")
-    }
-
-    private func nextOfChunk() async throws(AccessFault) -> ArraySlice<UInt8> {
-        let reference = self.chunks[self.chunk]
-        let offset = Int(self.rest.lowerBound - self.chunkStart)
-        let number = offset / BlockCache.blockBytes
-        let blockStart = number * BlockCache.blockBytes
-        self.readAhead(behind: self.chunkStart + UInt64(blockStart + BlockCache.blockBytes))
-        let block = try await self.blockUnlessCancelled(number, of: reference)
-        guard offset - blockStart < block.count else {
-            throw .broken("chunk \(reference.name) is shorter than its manifest says")
-        }
-        let wanted = min(UInt64(block.count - (offset - blockStart)), UInt64(self.rest.count))
-        let part = block[offset - blockStart..<offset - blockStart + Int(wanted)]
-        self.take(part.count)
+        self.rest = self.rest.lowerBound + UInt64(part.count)..<self.rest.upperBound
+        self.access.counters.bytesRead.add(UInt64(part.count))
+        self.ahead.handedOut(at: self.loop.now)
         return part
     }
 
-    /// Begins to bring the next blocks of the range, from the object's position `end` on.
-    private func readAhead(behind end: UInt64) {
-        var (chunk, chunkStart, position) = (self.chunk, self.chunkStart, end)
-        for _ in 0..<self.access.cache.blocksAhead {
-            while chunk < self.chunks.count {
-                let chunkEnd = chunkStart + UInt64(self.chunks[chunk].plainLength)
-                if position < chunkEnd { break }
-                position = chunkEnd
-                chunkStart = chunkEnd
-                chunk += 1
-            }
-            guard chunk < self.chunks.count, position < self.rest.upperBound else { return }
-            let number = Int(position - chunkStart) / BlockCache.blockBytes
-            if position >= self.aheadEnd { self.bring(number, of: self.chunks[chunk]) }
-            let blockEnd = chunkStart + UInt64((number + 1) * BlockCache.blockBytes)
-            position = min(blockEnd, chunkStart + UInt64(self.chunks[chunk].plainLength))
-            self.aheadEnd = max(self.aheadEnd, position)
+    private var deadline: Instant {
+        self.access.environment.now + self.access.cluster.settings.callTimeout
+    }
+
+    /// The block that the next byte lies in.
+    private func place() async throws(AccessFault) -> BlockWalk.Place {
+        let position = self.rest.lowerBound
+        if let place = self.walk?.place(at: position) { return place }
+        // A run is half a gigabyte or more, so the pause that its end makes is not worth hiding.
+        var walk = BlockWalk(try await self.source.run(at: position, deadline: self.deadline))
+        let place = walk.place(at: position)
+        self.walk = walk
+        guard let place else {
+            throw .broken("version \(self.head.version) has fewer chunks than its head says")
         }
+        return place
     }
 
-    private func bring(_ number: Int, of reference: ChunkReference) {
-        let (access, key, loop) = (self.access, self.bucketKey, self.loop)
-        if self.ahead.count == access.cache.blocksAhead { self.ahead.removeFirst() }
-        self.ahead.append(
-            loop.spawn {
-                await access.cache.fetchAhead(.init(chunk: reference.name, block: number)) {
-                    () async throws(AccessFault) -> [UInt8] in
-                    try await access.fetch(number, of: reference, bucketKey: key, on: loop)
-                }
-            })
+    // MARK: Parts
+
+    private func part(of place: BlockWalk.Place) async throws(AccessFault) -> ArraySlice<UInt8> {
+        let wanted = self.rest.clamped(to: place.range)
+        let cache = self.access.cache
+        // From its beginning, because what is already sent of a block is not worth fetching again.
+        let isCovered = wanted == place.range
+        if isCovered || cache.isWorthWhole(place.key) {
+            if let share = self.access.readBudget.takeNow(place.range.count) {
+                self.share = share
+                if isCovered { self.bringAhead(from: place) }
+                let block = try await self.block(place)
+                return try self.cut(wanted, from: block, place)
+            }
+        } else if let share = self.access.readBudget.takeNow(self.frameBytes(of: wanted, place)) {
+            self.share = share
+            self.access.counters.partsFetched.add()
+            return try await self.frames(of: wanted, place)
+        }
+        return try await self.pressedPart(wanted, place)
     }
 
-    private func take(_ count: Int) {
-        self.rest = self.rest.lowerBound + UInt64(count)..<self.rest.upperBound
-        self.access.counters.bytesRead.add(UInt64(count))
+    /// The next frame alone: others hold much.
+    private func pressedPart(
+        _ wanted: Range<UInt64>, _ place: BlockWalk.Place
+    ) async throws(AccessFault) -> ArraySlice<UInt8> {
+        self.access.counters.partsPressed.add()
+        guard
+            let share = await self.access.readBudget.takeFrame(by: self.deadline, on: self.loop)
+        else { throw .unavailable("too much is being read at once") }
+        self.share = share
+        let frameBytes = UInt64(SealedLayout.frameBytes)
+        let offset = wanted.lowerBound - place.range.lowerBound
+        let frameEnd = place.range.lowerBound + (offset / frameBytes + 1) * frameBytes
+        let part = wanted.lowerBound..<min(wanted.upperBound, frameEnd)
+        guard let block = self.access.cache.blockNow(place.key) else {
+            return try await self.frames(of: part, place)
+        }
+        // A copy, because a slice would keep the whole block.
+        return Array(try self.cut(part, from: block, place))[...]
+    }
+
+    private func cut(
+        _ wanted: Range<UInt64>, from block: [UInt8], _ place: BlockWalk.Place
+    ) throws(AccessFault) -> ArraySlice<UInt8> {
+        guard block.count == place.range.count else {
+            throw .broken("chunk \(place.chunk.name) is not as long as its manifest says")
+        }
+        let start = Int(wanted.lowerBound - place.range.lowerBound)
+        return block[start..<start + wanted.count]
+    }
+
+    private func frameBytes(of wanted: Range<UInt64>, _ place: BlockWalk.Place) -> Int {
+        let (frames, _) = place.frames(covering: wanted)
+        return frames.count * SealedLayout.frameBytes
+    }
+
+    /// Just the frames that hold some bytes, past the cache.
+    private func frames(
+        of wanted: Range<UInt64>, _ place: BlockWalk.Place
+    ) async throws(AccessFault) -> ArraySlice<UInt8> {
+        let (frames, offset) = place.frames(covering: wanted)
+        let plain = try await self.access.chunkReader.read(
+            .init(
+                frames: frames, chunk: place.chunk, bucket: self.bucket.name,
+                bucketKey: self.bucket.key),
+            on: self.loop, deadline: self.deadline)
+        return plain[offset..<offset + wanted.count]
     }
 
     /// A block; when the caller's task is cancelled, so is what is being brought ahead, which the
     /// caller may be waiting for.
-    private func blockUnlessCancelled(
-        _ number: Int, of reference: ChunkReference
-    ) async throws(AccessFault) -> [UInt8] {
-        let ahead = self.ahead
+    private func block(_ place: BlockWalk.Place) async throws(AccessFault) -> [UInt8] {
+        let (access, bucket, loop) = (self.access, self.bucket, self.loop)
+        if let block = access.cache.blockNow(place.key) { return block }
+        let ahead = self.ahead.tasks
+        let began = loop.now
         let result: Result<[UInt8], AccessFault> = await withTaskCancellationHandler {
             do throws(AccessFault) {
-                return .success(try await self.block(number, of: reference))
+                return .success(
+                    try await access.cache.block(place.key) {
+                        () async throws(AccessFault) -> [UInt8] in
+                        try await access.fetch(place, bucket, on: loop)
+                    })
             } catch { return .failure(error) }
         } onCancel: {
             for task in ahead { task.cancel() }
         }
+        self.ahead.waited(loop.now - began, for: place.range)
         return try result.get()
     }
 
-    private func block(
-        _ number: Int, of reference: ChunkReference
-    ) async throws(AccessFault) -> [UInt8] {
-        let (access, key, loop) = (self.access, self.bucketKey, self.loop)
-        return try await access.cache.block(.init(chunk: reference.name, block: number)) {
-            () async throws(AccessFault) -> [UInt8] in
-            try await access.fetch(number, of: reference, bucketKey: key, on: loop)
+    // MARK: Reading ahead
+
+    /// Begins to bring the next blocks that the range covers, as far as the window reaches and there
+    /// is room for them.
+    private func bringAhead(from place: BlockWalk.Place) {
+        guard var walk = self.walk else { return }
+        var end = place.range.upperBound
+        for _ in 0..<self.ahead.window {
+            guard end < self.range.upperBound, let next = walk.place(at: end),
+                next.range.upperBound <= self.range.upperBound
+            else { return }
+            end = next.range.upperBound
+            guard self.ahead.isNew(next.range) else { continue }
+            guard let share = self.access.readBudget.takeNow(next.range.count) else { return }
+            let (access, bucket, loop) = (self.access, self.bucket, self.loop)
+            self.ahead.bring(next.range) {
+                loop.spawn {
+                    await access.cache.fetchAhead(next.key) {
+                        () async throws(AccessFault) -> [UInt8] in
+                        // Until the block is the cache's own to count.
+                        defer { withExtendedLifetime(share) {} }
+                        return try await access.fetch(next, bucket, on: loop)
+                    }
+                }
+            }
         }
+    }
+}
+
+extension BlockWalk.Place {
+    /// The frames of the chunk that hold positions of the object, and where in the first of them
+    /// the positions begin.
+    fileprivate func frames(covering wanted: Range<UInt64>) -> (frames: Range<Int>, offset: Int) {
+        let blockStart = self.block * BlockCache.blockBytes
+        let start = blockStart + Int(wanted.lowerBound - self.range.lowerBound)
+        let first = start / SealedLayout.frameBytes
+        let end = (start + wanted.count + SealedLayout.frameBytes - 1) / SealedLayout.frameBytes
+        return (first..<end, start - first * SealedLayout.frameBytes)
     }
 }
 
 extension ObjectAccess {
     /// Reads one block of a chunk from the stores.
     fileprivate func fetch(
-        _ number: Int, of reference: ChunkReference, bucketKey: SymmetricKey,
-        on loop: any EventLoop
+        _ place: BlockWalk.Place, _ bucket: ObjectReader.OpenBucketKey, on loop: any EventLoop
     ) async throws(AccessFault) -> [UInt8] {
-        guard let layout = SealedLayout(plainBytes: Int(reference.plainLength)) else {
-            throw .broken("chunk \(reference.name) has no bytes")
-        }
-        let start = number * BlockCache.blockBytes
-        let frames = layout.frames(covering: start..<start + BlockCache.blockBytes)
-        return try await self.chunkReader.read(
-            frames, of: reference, bucketKey: bucketKey, on: loop,
-            deadline: self.environment.now + self.cluster.settings.callTimeout)
-    }
-}
-
-extension ObjectAccess {
-    /// Opens the current version for reading; behind every write acknowledged before the call.
-    ///
-    /// - Parameter loop: the caller's.
-    package func read(
-        _ key: ObjectKey, in bucket: BucketName, on loop: any EventLoop, deadline: Instant
-    ) async throws(AccessFault) -> ObjectReader {
-        switch try await self.query(.object(bucket, key, withManifest: true), deadline: deadline) {
-        case .object(let head, let manifest):
-            guard let manifest else {
-                throw .broken("version \(head.version) came without its manifest")
-            }
-            let open = try await self.open(bucket, deadline: deadline, sealing: head.sealedFor)
-            return try ObjectReader(
-                head: head, manifest: manifest, access: self, bucketKey: open.key, loop: loop)
-        case .absent: throw .noSuchKey
-        case .noSuchBucket: throw .noSuchBucket(bucket)
-        case let other: throw .broken("asking for an object gave \(other)")
-        }
-    }
-
-    /// The bucket whose key a version was sealed with. One remembered by the same name may be an
-    /// earlier one, and its key would make every good copy of a chunk look bad.
-    private func open(
-        _ name: BucketName, deadline: Instant, sealing version: VersionID
-    ) async throws(AccessFault) -> OpenBucket {
-        let known = try await self.open(name, deadline: deadline)
-        if known.bucket.version == version { return known }
-        let fresh = try await self.open(name, deadline: deadline, isFreshOnly: true)
-        guard fresh.bucket.version == version else {
-            throw .unavailable("the bucket was deleted and made again meanwhile")
-        }
-        return fresh
+        try await self.chunkReader.read(
+            .init(
+                frames: place.frames(covering: place.range).frames, chunk: place.chunk,
+                bucket: bucket.name, bucketKey: bucket.key),
+            on: loop, deadline: self.environment.now + self.cluster.settings.callTimeout)
     }
 }

@@ -111,9 +111,11 @@ package final class DoorExchange {
         do throws(HTTPExchangeFault) {
             let response = OutgoingResponse(status, fields: fields)
             try self.exchange.start(response, length: length)
-            while let bytes = slice {
+            // Taken out, so that a part that is sent is not held while the next one is fetched.
+            while let bytes = slice.take() {
+                let count = UInt64(bytes.count)
                 try await self.exchange.write([bytes])
-                self.sentBytes += UInt64(bytes.count)
+                self.sentBytes += count
                 do throws(AccessFault) { slice = try await reader.next() } catch {
                     self.cause = "\(error)"
                     self.exchange.abort()

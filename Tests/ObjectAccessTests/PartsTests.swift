@@ -191,32 +191,3 @@ struct SealedChunkTests {
         }
     }
 }
-
-struct StoreLatencyTests {
-    private let now = Instant(nanoseconds: 1_000_000_000)
-
-    @Test func `patience follows what is usual, within its bounds`() {
-        var latency = StoreLatency()
-        #expect(latency.patience(at: self.now) == StoreLatency.initialPatience)
-        #expect(latency.expectedMicroseconds(at: self.now) == nil)
-        for _ in 0..<50 { latency.observe(500) }
-        #expect(latency.patience(at: self.now) == StoreLatency.leastPatience)
-        #expect(latency.expectedMicroseconds(at: self.now) == 500)
-        for _ in 0..<100 { latency.observe(200_000) }
-        let patience = latency.patience(at: self.now)
-        #expect(patience > .milliseconds(350) && patience < .milliseconds(600))
-        for _ in 0..<100 { latency.observe(60_000_000) }
-        #expect(latency.patience(at: self.now) == StoreLatency.mostPatience)
-    }
-
-    @Test func `a late store is ranked last for a while, or until it answers in time`() {
-        var latency = StoreLatency()
-        for _ in 0..<10 { latency.observe(1000) }
-        latency.wasLate(at: self.now)
-        #expect(latency.patience(at: self.now) == .zero)
-        #expect(latency.expectedMicroseconds(at: self.now) == 3_000_000)
-        #expect(latency.patience(at: self.now + StoreLatency.suspicion) > .zero)
-        latency.observe(900)
-        #expect(latency.expectedMicroseconds(at: self.now) ?? 0 < 2000)
-    }
-}
