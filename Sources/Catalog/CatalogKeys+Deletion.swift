@@ -1,5 +1,5 @@
-package import OrderedStorage
-package import Primitives
+internal import OrderedStorage
+internal import Primitives
 
 /// The keys of the rows by which chunks die.
 extension CatalogKeys {

@@ -20,6 +20,8 @@ package enum MetaCallRefusal {
     package static let state: UInt16 = 0x0103
     /// A command may or may not be applied some day: whoever asked gave up, or the node stopped.
     package static let outcomeUnknown: UInt16 = 0x0104
+    /// The command is another's to propose: nothing was done.
+    package static let notYours: UInt16 = 0x0105
 }
 
 /// Asks a group's leader to have commands decided. The commands travel as bytes: the leader puts

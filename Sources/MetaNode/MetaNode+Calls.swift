@@ -15,13 +15,24 @@ extension MetaNode {
             switch request.kind {
             case MetaCallKind.propose:
                 let proposal = try ProposeRequest(decoding: request.head)
+                for command in proposal.commands {
+                    guard try CatalogCommand.proposer(ofEncoded: command).allows(peer) else {
+                        return .refused(
+                            code: MetaCallRefusal.notYours,
+                            message: "a command that node \(peer) may not propose")
+                    }
+                }
                 guard let answer = await self.propose(proposal) else {
                     return .refused(
                         code: MetaCallRefusal.outcomeUnknown, message: "given up while undecided")
                 }
                 return .response(PeerResponse(head: answer.encoded))
             case MetaCallKind.query:
-                return await self.answer(try QueryRequest(decoding: request.head))
+                let query = try QueryRequest(decoding: request.head)
+                if case .deletions(let list) = query.query, list.node == peer {
+                    self.storeAsked(list)
+                }
+                return await self.answer(query)
             default:
                 return try await self.answerSecret(request)
             }

@@ -4,6 +4,7 @@ import Consensus
 import IORuntime
 import OrderedStorage
 import PeerTransport
+import Placement
 import Primitives
 import Synchronization
 import Telemetry
@@ -29,6 +30,11 @@ package actor MetaNode {
     nonisolated let secrets: MetaSecrets
     nonisolated let end: ProcessEnd
     package nonisolated let counters: MetaCounters
+    package nonisolated let sweepCounters: SweepCounters
+    /// The latest layout that this process knows; nil before there is one.
+    nonisolated let layout: @Sendable () -> Layout?
+    /// When stores last said that they have no room left.
+    nonisolated let fullStores = Mutex<[NodeID: Instant]>([:])
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
@@ -50,7 +56,7 @@ package actor MetaNode {
     private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
     private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
     private var nextTicket: UInt64 = 1
-    private var isStopped = false
+    private(set) var isStopped = false
 
     // MARK: The inbox
 
@@ -99,9 +105,12 @@ package actor MetaNode {
     init(
         _ opened: OpenedMeta, _ settings: MetaSettings, _ environment: any Environment,
         _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets,
-        _ end: @escaping ProcessEnd, _ registry: MetricsRegistry, _ logger: Logger
+        _ end: @escaping ProcessEnd, _ layout: @escaping @Sendable () -> Layout?,
+        _ registry: MetricsRegistry, _ logger: Logger
     ) {
         self.counters = MetaCounters(registry)
+        self.sweepCounters = SweepCounters(registry)
+        self.layout = layout
         self.environment = environment
         self.loop = loop
         self.peers = peers
@@ -438,6 +447,8 @@ package actor MetaNode {
         guard change.role == .leader else { return }
         self.counters.electionsWon.add()
         self.loop.spawn { await self.bootstrapIfNew(group) }
+        let term = change.term
+        self.loop.spawn { await self.sweepWhileLeading(group, in: term) }
     }
 
     private func stopDamaged(_ reason: String) {

@@ -33,6 +33,7 @@ package struct MetaSettings: Sendable {
     /// Bytes of one synced write of the log, beside the first entry's.
     package var logBatchBytes = 1 << 20
     package var log = MetaLogSettings()
+    package var sweep = SweepSettings()
 
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70

@@ -3,6 +3,7 @@ import Consensus
 import IORuntime
 import OrderedStorage
 import PeerTransport
+import Placement
 import Primitives
 import Telemetry
 import Wire
@@ -76,16 +77,20 @@ extension OpenedMeta {
 
 extension MetaNode {
     /// Opens the meta role in its directory. Blocking work runs in the pool.
+    ///
+    /// - Parameter layout: the latest that the process knows; nil before there is one.
     package static func open(
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
-        end: @escaping ProcessEnd, registry: MetricsRegistry, logger: Logger
+        end: @escaping ProcessEnd, layout: @escaping @Sendable () -> Layout?,
+        registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.metadata) {
             () throws(MetaFault) -> OpenedMeta in
             try OpenedMeta(settings, stores: stores, environment.files)
         }
-        return MetaNode(opened, settings, environment, loop, peers, secrets, end, registry, logger)
+        return MetaNode(
+            opened, settings, environment, loop, peers, secrets, end, layout, registry, logger)
     }
 }
 

@@ -21,6 +21,7 @@ package struct NodeOptions: Sendable {
     package var dataDirectory: String
     package var access = ObjectAccessSettings()
     package var log = MetaLogSettings()
+    package var sweep = SweepSettings()
     /// How large a segment of chunks grows before the next is begun.
     package var segmentBytes = SegmentFormat.segmentBytes
     /// Free disk space that chunks leave to the Raft log and to deletes.
@@ -147,7 +148,7 @@ package final class Node: Sendable {
         let roles = Roles(
             identity: identity, options: options, environment: environment, loop: loop,
             stores: stores, registry: registry, logger: logger, end: end)
-        let meta = try await roles.openMeta(peers: switchboard)
+        let meta = try await roles.openMeta(peers: switchboard, cluster)
         let store = try await roles.openStore()
         calls.serve(meta: meta, store: store.map { StoreNode(store: $0) }, cluster: cluster)
         do throws(StreamFault) { try switchboard.listen(on: configuration.peer) } catch {
@@ -207,7 +208,9 @@ private struct Roles {
 
     private var configuration: NodeConfiguration { self.identity.configuration }
 
-    func openMeta(peers: any Peers) async throws(NodeFault) -> MetaNode? {
+    func openMeta(
+        peers: any Peers, _ cluster: ClusterClient
+    ) async throws(NodeFault) -> MetaNode? {
         guard self.configuration.roles.contains(.meta), let key = self.identity.masterKey else {
             return nil
         }
@@ -223,11 +226,12 @@ private struct Roles {
             preferredLeaders: Dictionary(preferred, uniquingKeysWith: { first, _ in first }),
             bootstrap: self.identity.bootstrap)
         settings.log = self.options.log
+        settings.sweep = self.options.sweep
         do throws(MetaFault) {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
                 peers: peers, secrets: MetaSecrets(masterKey: key), end: self.end,
-                registry: self.registry, logger: self.logger.component("meta"))
+                layout: { cluster.layout }, registry: self.registry, logger: self.logger.component("meta"))
         } catch {
             switch error {
             case .damaged(let reason): throw .damaged(directory: directory, reason: reason)

@@ -5,6 +5,7 @@ import Testing
 
 /// Counts of references that turned out to be wrong.
 @Suite struct CorrectionTests {
+    @discardableResult
     private func correct(
         _ group: CatalogGroup, by delta: Int64, asOf: LogIndex? = nil
     ) throws -> CommandResult? {

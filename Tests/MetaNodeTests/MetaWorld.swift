@@ -34,9 +34,13 @@ final class MetaWorld: Sendable {
     private let preferredLeaders: [GroupID: NodeID]
     private let processes: Mutex<[Process?]>
 
+    private let sweep: SweepSettings
+
     init(
-        seed: UInt64 = 1, nodes count: Int = 3, preferredLeaders: [GroupID: NodeID] = [:]
+        seed: UInt64 = 1, nodes count: Int = 3, preferredLeaders: [GroupID: NodeID] = [:],
+        sweep: SweepSettings = SweepSettings()
     ) throws {
+        self.sweep = sweep
         let simulator = Simulator(seed: seed)
         self.simulator = simulator
         self.machines = (1...count).map { simulator.makeNode("n\($0)", host: "10.0.0.\($0)") }
@@ -102,20 +106,22 @@ final class MetaWorld: Sendable {
         var settings = MetaSettings(
             node: node, directory: "/meta", groups: Self.groups, voters: self.nodes,
             preferredLeaders: self.preferredLeaders, bootstrap: self.bootstrap)
+        settings.sweep = self.sweep
         settings.log.flushBytes = 8 << 10
         settings.log.entriesKept = 8
         settings.log.cachedBytes = 1 << 10
+        let client = ClusterClient(
+            ClusterClientSettings(metaNodes: self.nodes), node: node, environment: environment,
+            loop: loop, peers: switchboard)
         let meta = try await MetaNode.open(
             settings, in: environment, loop: loop, stores: SimulatedStoreFactory(machine),
             peers: switchboard, secrets: MetaSecrets(masterKey: self.masterKey),
             end: { await environment.terminate(status: $0, reason: $1) },
+            layout: { client.layout },
             registry: MetricsRegistry(),
             logger: Logger(
                 component: "meta", clock: { environment.wallClock },
                 sink: { environment.log($0) }))
-        let client = ClusterClient(
-            ClusterClientSettings(metaNodes: self.nodes), node: node, environment: environment,
-            loop: loop, peers: switchboard)
         calls.serve(meta, client)
         do throws(StreamFault) {
             try switchboard.listen(on: SocketAddress(host: machine.host, port: Self.port))
