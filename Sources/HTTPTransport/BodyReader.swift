@@ -59,6 +59,24 @@ final class BodyReader {
         }
     }
 
+    /// Reads into a part of `bytes`, where they stay; 0 at the end of the body.
+    func read(
+        into bytes: inout [UInt8], at part: Range<Int>, by deadline: Instant
+    ) async throws(Fault) -> Int {
+        while true {
+            let taken = bytes.withUnsafeMutableBytes {
+                self.takeNow(into: UnsafeMutableRawBufferPointer(rebasing: $0[part]))
+            }
+            switch try taken.get() {
+            case .bytes(let count):
+                if self.messages.mustYield { try await self.yield() }
+                return count
+            case .end: return 0
+            case .nothingYet: try await self.wait(by: deadline)
+            }
+        }
+    }
+
     private func yield() async throws(Fault) {
         do throws(StreamFault) { try await self.messages.yield() } catch {
             throw .stream(error)

@@ -78,6 +78,19 @@ package final class HTTPExchange {
         }
     }
 
+    /// Reads body bytes into a part of `bytes` and says how many; 0 at the end.
+    package func readBody(
+        into bytes: inout [UInt8], at part: Range<Int>
+    ) async throws(HTTPExchangeFault) -> Int {
+        guard let body = self.body else { return 0 }
+        self.grantContinue()
+        do throws(BodyReader.Fault) {
+            return try await body.read(into: &bytes, at: part, by: .distantFuture)
+        } catch {
+            throw self.broken(error)
+        }
+    }
+
     /// The whole body, or `.bodyTooLarge`: at once where the head states more than `limit`.
     package func collectBody(limit: Int) async throws(HTTPExchangeFault) -> [UInt8] {
         if let stated = self.head.contentLength, stated > UInt64(limit) {

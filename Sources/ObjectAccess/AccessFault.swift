@@ -22,6 +22,8 @@ package enum AccessFault: Error, Equatable, Sendable {
     case unavailable(String)
     /// Every copy of a chunk failed; the bytes are not lost by this, but cannot be had now.
     case unreadable(String)
+    /// This node holds as many bytes of bodies as it may, and nothing was given back in time.
+    case overloaded
     /// Whether it was done is not known.
     case outcomeUnknown(String)
     /// What was found contradicts what must hold.
@@ -58,12 +60,23 @@ package protocol BodySource: AnyObject {
     /// The next bytes, at most `limit`; none at the end.
     func next(upTo limit: Int) async throws(BodyFault) -> [UInt8]
 
+    /// Puts the next bytes, at least one, into a part of `bytes` and says how many; 0 at the end.
+    func read(into bytes: inout [UInt8], at part: Range<Int>) async throws(BodyFault) -> Int
+
     /// Checksums to store beside those of `StatedBody`; asked for at the end of the body, which the
     /// source has then held against them.
     var verifiedChecksums: [ObjectChecksum] { get }
 }
 
 extension BodySource {
+    package func read(
+        into bytes: inout [UInt8], at part: Range<Int>
+    ) async throws(BodyFault) -> Int {
+        let next = try await self.next(upTo: part.count)
+        bytes.replaceSubrange(part.prefix(next.count), with: next)
+        return next.count
+    }
+
     package var verifiedChecksums: [ObjectChecksum] { [] }
 }
 

@@ -38,13 +38,13 @@ struct BodyDigests: Sendable {
         self.wantsCRC32C = stated.crc32c != nil
     }
 
-    mutating func update(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { buffer in
-            self.sha256.update(buffer)
-            self.md5.update(buffer)
-            if self.wantsCRC32 { self.crc32 = CRC32.of(buffer, after: self.crc32) }
-            if self.wantsCRC32C { self.crc32c = CRC32C.of(buffer, after: self.crc32c) }
-        }
+    mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { self.update($0) } }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        self.sha256.update(bytes)
+        self.md5.update(bytes)
+        if self.wantsCRC32 { self.crc32 = CRC32.of(bytes, after: self.crc32) }
+        if self.wantsCRC32C { self.crc32c = CRC32C.of(bytes, after: self.crc32c) }
         self.sizeBytes += UInt64(bytes.count)
     }
 

@@ -80,7 +80,7 @@ final class ChunkWriter: Sendable {
         case .durable(_, let exceptions):
             let reference = ChunkReference(
                 name: chunk.name, plainLength: UInt32(chunk.plainBytes),
-                sealedLength: UInt32(chunk.sealed.count), exceptions: exceptions)
+                sealedLength: UInt32(chunk.sealedBytes), exceptions: exceptions)
             return (reference, layout.version)
         case .unavailable, .undecided:
             throw .unavailable(
@@ -93,7 +93,7 @@ final class ChunkWriter: Sendable {
     ) async -> SendOutcome {
         let put = PutChunkRequest(name: chunk.name, slot: slot, frames: chunk.frames)
         let request = PeerRequest(
-            kind: StoreCallKind.putChunk, head: put.encoded, body: [chunk.sealed])
+            kind: StoreCallKind.putChunk, head: put.encoded, body: chunk.sealed)
         let begun = self.environment.now
         let response: PeerResponse
         do throws(CallFault) {

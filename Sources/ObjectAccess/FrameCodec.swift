@@ -20,21 +20,41 @@ package struct FrameCodec: Sendable {
         self.sealing = FrameSealing(bucketKey: bucketKey, chunk: chunk)
     }
 
-    /// Seals a frame into the front of `output`, which has room for the plain bytes and a tag and
-    /// does not overlap them. Returns the sealed size.
+    /// Seals a frame into the front of `output`, which has room for the plain bytes and a tag, and
+    /// may begin where they do or before them. Returns the sealed size.
+    ///
+    /// - Parameter scratch: as long as the plain bytes, and apart from them and from `output`.
     package func seal(
         _ plain: UnsafeRawBufferPointer, number: Int, isLast: Bool,
-        _ compressor: inout FrameCompressor, into output: UnsafeMutableRawBufferPointer
+        _ compressor: inout FrameCompressor, scratch: UnsafeMutableRawBufferPointer,
+        into output: UnsafeMutableRawBufferPointer
     ) -> Int {
         let number = UInt64(number)
-        switch compressor.compress(plain, into: output) {
+        switch compressor.compress(plain, into: scratch) {
         case .compressed(let size):
             return self.sealing.seal(
-                UnsafeRawBufferPointer(rebasing: output[..<size]), number: number, isLast: isLast,
+                UnsafeRawBufferPointer(rebasing: scratch[..<size]), number: number, isLast: isLast,
                 plainBytes: plain.count, into: output)
         case .stored:
+            if Self.overlap(plain, output) {
+                // The cipher takes bytes in place or from elsewhere, nothing between.
+                scratch.copyMemory(from: plain)
+                return self.sealing.seal(
+                    UnsafeRawBufferPointer(rebasing: scratch[..<plain.count]), number: number,
+                    isLast: isLast, into: output)
+            }
             return self.sealing.seal(plain, number: number, isLast: isLast, into: output)
         }
+    }
+
+    /// Whether the two overlap without beginning at the same place.
+    private static func overlap(
+        _ plain: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        guard let from = plain.baseAddress, let to = output.baseAddress else { return false }
+        let sealed = UnsafeRawPointer(to)
+        return sealed != from && sealed < from + plain.count
+            && from < sealed + plain.count + Self.tagBytes
     }
 
     /// Opens a frame into `plain`, which it fills. False when these are not just the bytes that were
@@ -67,10 +87,12 @@ extension FrameCodec {
         var compressor = FrameCompressor(isOn: isCompressing)
         let room = plain.count + Self.tagBytes
         return [UInt8](unsafeUninitializedCapacity: room) { output, count in
-            count = plain.withUnsafeBytes {
-                self.seal(
-                    $0, number: 0, isLast: true, &compressor,
-                    into: UnsafeMutableRawBufferPointer(output))
+            count = plain.withUnsafeBytes { plain in
+                withUnsafeTemporaryAllocation(byteCount: plain.count, alignment: 16) { scratch in
+                    self.seal(
+                        plain, number: 0, isLast: true, &compressor, scratch: scratch,
+                        into: UnsafeMutableRawBufferPointer(output))
+                }
             }
         }
     }

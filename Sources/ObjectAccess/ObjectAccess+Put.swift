@@ -39,10 +39,8 @@ extension ObjectAccess {
             throw .bodyTooLarge(limitBytes: self.settings.largestBodyBytes)
         }
         let open = try await self.open(bucket, deadline: deadline)
-        var upload = Upload(
-            access: self, bucket: open, stated: options.stated,
-            digests: BodyDigests(for: options.stated), loop: loop)
-        let (content, digests) = try await upload.run(source)
+        var upload = Upload(self, open, options.stated, on: loop)
+        let (content, digests) = try await upload.run(source, waitingUntil: deadline)
         let checksums = digests.checksums + source.verifiedChecksums
         let put = PutObject(
             bucket: bucket, key: key, size: digests.sizeBytes, entityTag: digests.entityTag,
@@ -76,32 +74,33 @@ private struct Upload {
     let access: ObjectAccess
     let bucket: ObjectAccess.OpenBucket
     let stated: StatedBody
-    var digests: BodyDigests
     let loop: any EventLoop
-    /// Bytes of the body that the source has given.
-    var receivedBytes: UInt64 = 0
+    var intake: BodyIntake
+    var digests: BodyDigests
 
-    /// A chunk that was read, in order of the body.
-    private struct Piece {
-        var bytes: [UInt8]
-        /// What of the budget it holds.
-        var budgetBytes: Int
-        var isLast: Bool
+    init(
+        _ access: ObjectAccess, _ bucket: ObjectAccess.OpenBucket, _ stated: StatedBody,
+        on loop: any EventLoop
+    ) {
+        self.access = access
+        self.bucket = bucket
+        self.stated = stated
+        self.loop = loop
+        self.intake = BodyIntake(access, stated, on: loop)
+        self.digests = BodyDigests(for: stated)
     }
 
-    /// How much of the budget is taken at a time while a chunk fills.
-    private static let budgetStep = 1 << 20
-    private static let readBytes = 256 << 10
-
+    /// - Parameter deadline: until when to wait for memory to begin with.
     mutating func run(
-        _ source: any BodySource
+        _ source: any BodySource, waitingUntil deadline: Instant
     ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
-        let first = try await self.readPiece(source)
-        if first.isLast, first.bytes.count <= self.access.settings.inlineBytes {
-            defer { self.access.budget.giveBack(first.budgetBytes) }
-            self.digests.update(first.bytes)
+        let first = try await self.intake.nextChunk(from: source, waitingUntil: deadline)
+        if first.isLast, first.plainBytes <= self.access.settings.inlineBytes {
+            defer { self.access.budget.release(first.ticket) }
+            let bytes = first.draft.take().joined
+            self.digests.update(bytes)
             let finished = try self.digests.finish(self.stated)
-            return (try self.inline(first.bytes), finished)
+            return (try self.inline(bytes), finished)
         }
         return try await self.runChunks(first, source)
     }
@@ -124,13 +123,13 @@ private struct Upload {
     private typealias Sent = Result<(position: Int, ChunkReference, LayoutVersion), AccessFault>
 
     private mutating func runChunks(
-        _ first: Piece, _ source: any BodySource
+        _ first: BodyIntake.Arrived, _ source: any BodySource
     ) async throws(AccessFault) -> (ObjectContent, BodyDigests.Finished) {
         var references: [Int: ChunkReference] = [:]
         var placedBy: LayoutVersion?
         var failure: AccessFault?
         // Read and not yet sealed: its share of the budget is still to be given back.
-        var waiting: Piece? = first
+        var waiting: BodyIntake.Arrived? = first
         var position = 0
         await withTaskGroup(of: Sent.self) { group in
             func take(_ sent: Sent) {
@@ -143,7 +142,7 @@ private struct Upload {
                 }
             }
             var inFlight = 0
-            while failure == nil, let piece = waiting {
+            while failure == nil, let arrived = waiting {
                 if inFlight == self.access.settings.chunksInFlight, let sent = await group.next() {
                     inFlight -= 1
                     take(sent)
@@ -151,27 +150,25 @@ private struct Upload {
                 }
                 waiting = nil
                 do throws(AccessFault) {
-                    let sealed = try await self.seal(piece)
+                    let sealed = try await self.seal(arrived)
                     let (access, loop) = (self.access, self.loop)
                     let slot = self.bucket.bucket.name.slot
-                    let (current, budgetBytes) = (position, piece.budgetBytes)
+                    let current = position
                     group.addTask {
-                        defer { access.budget.giveBack(budgetBytes) }
+                        defer { access.budget.release(arrived.ticket) }
                         return await access.send(sealed, slot, at: current, on: loop)
                     }
                     inFlight += 1
                     position += 1
-                    if piece.isLast { break }
-                    let next = try await self.readPiece(source)
-                    // A body whose length is a multiple of the chunk's ends with nothing.
-                    if next.bytes.isEmpty {
-                        self.access.budget.giveBack(next.budgetBytes)
-                    } else {
-                        waiting = next
-                    }
+                    if arrived.isLast { break }
+                    let next = try await self.intake.nextChunk(
+                        from: source,
+                        waitingUntil: self.loop.now + self.access.settings.intakePatience)
+                    // A body without a stated length may end with nothing.
+                    if next.plainBytes > 0 { waiting = next }
                 } catch { failure = failure ?? error }
             }
-            if let waiting { self.access.budget.giveBack(waiting.budgetBytes) }
+            if let waiting { self.access.budget.release(waiting.ticket) }
             if failure != nil { group.cancelAll() }
             while let sent = await group.next() { take(sent) }
         }
@@ -185,68 +182,33 @@ private struct Upload {
     }
 
     /// Feeds the digests and seals, away from the loop: a chunk takes milliseconds.
-    private mutating func seal(_ piece: Piece) async throws(AccessFault) -> SealedChunk {
+    private mutating func seal(
+        _ arrived: BodyIntake.Arrived
+    ) async throws(AccessFault) -> SealedChunk {
         let name: ChunkName
         do throws(ClusterFault) { name = try self.access.cluster.makeChunkName() } catch {
-            self.access.budget.giveBack(piece.budgetBytes)
+            self.access.budget.release(arrived.ticket)
             throw AccessFault(error)
         }
-        let (bytes, key, before) = (piece.bytes, self.bucket.key, self.digests)
+        let (draft, key, before) = (arrived.draft, self.bucket.key, self.digests)
         let isCompressing = self.access.settings.isCompressing
         let (sealed, after) = await self.access.environment.blocking(.compute) {
             () -> (SealedChunk, BodyDigests) in
+            var plain = draft.take()
             var digests = before
-            digests.update(bytes)
-            let chunk = SealedChunk(
-                bytes, name: name, bucketKey: key, isCompressing: isCompressing)
+            let chunk = plain.seal(
+                name, bucketKey: key, isCompressing: isCompressing, digests: &digests)
             return (chunk, digests)
         }
         self.access.counters.bytesSaved.add(UInt64(sealed.savedBytes))
         self.digests = after
         return sealed
     }
+}
 
-    /// Reads up to a chunk's worth. Under pressure the chunk ends early, at a frame's boundary, so
-    /// that slow senders cannot fill the budget with half-filled chunks.
-    private mutating func readPiece(_ source: any BodySource) async throws(AccessFault) -> Piece {
-        await self.access.budget.take(Self.budgetStep)
-        var piece = Piece(bytes: [], budgetBytes: Self.budgetStep, isLast: false)
-        do throws(AccessFault) {
-            while piece.bytes.count < self.access.settings.chunkBytes {
-                let room = min(piece.budgetBytes, self.access.settings.chunkBytes)
-                if piece.bytes.count == room {
-                    guard self.access.budget.takeNow(Self.budgetStep) else { break }
-                    piece.budgetBytes += Self.budgetStep
-                    continue
-                }
-                let bytes: [UInt8]
-                do throws(BodyFault) {
-                    bytes = try await source.next(
-                        upTo: min(Self.readBytes, room - piece.bytes.count))
-                } catch { throw .source(error) }
-                if bytes.isEmpty {
-                    piece.isLast = true
-                    break
-                }
-                self.receivedBytes += UInt64(bytes.count)
-                try self.checkSize()
-                if piece.bytes.isEmpty { piece.bytes = bytes } else { piece.bytes += bytes }
-            }
-        } catch {
-            self.access.budget.giveBack(piece.budgetBytes)
-            throw error
-        }
-        return piece
-    }
-
-    /// Stops a body as soon as it is longer than it may be.
-    private func checkSize() throws(AccessFault) {
-        let limit = self.access.settings.largestBodyBytes
-        if self.receivedBytes > limit { throw .bodyTooLarge(limitBytes: limit) }
-        if let stated = self.stated.sizeBytes, self.receivedBytes > stated {
-            throw .bodyIncomplete
-        }
-    }
+extension ByteBudget {
+    /// What was never taken needs no release.
+    fileprivate func release(_ ticket: Ticket?) { if let ticket { self.release(ticket) } }
 }
 
 extension ObjectAccess {

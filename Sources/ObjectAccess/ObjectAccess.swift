@@ -36,8 +36,11 @@ package final class ObjectAccess: Sendable {
         self.cache = BlockCache(capacityBytes: settings.cacheBytes, counters: self.counters)
         self.readBudget = ReadBudget(
             totalBytes: settings.readBudgetBytes, cache: self.cache, counters: self.counters)
-        self.budget = ByteBudget(totalBytes: settings.intakeBudgetBytes)
+        self.budget = ByteBudget(limitBytes: settings.intakeBudgetBytes)
     }
+
+    /// Bytes of bodies in flight over all uploads.
+    package var heldIntakeBytes: Int { self.budget.heldBytes }
 
     /// A bucket as an edge holds it for authorised requests: its key only in memory.
     struct OpenBucket: Sendable {
@@ -245,6 +248,8 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     package var chunksInFlight = 2
     /// Bytes of bodies in flight over all uploads.
     package var intakeBudgetBytes = 64 << 20
+    /// How long an upload under way waits for its next share of them.
+    package var intakePatience: Duration = .seconds(30)
     /// The block cache; what readers hold is taken out of it.
     package var cacheBytes = 128 << 20
     /// Plain bytes that readers may hold together: two thirds of it are kept for readers that are
@@ -263,6 +268,9 @@ package struct ObjectAccessSettings: Sendable, Equatable {
 package struct ObjectAccessCounters: Sendable {
     package let objectsPut: Counter
     package let bytesPut: Counter
+    package let uploadsRefusedForMemory: Counter
+    /// Ended before their size, to give memory back.
+    package let chunksEndedEarly: Counter
     package let bytesRead: Counter
     /// What compressing frames took off the bytes at rest, of one copy.
     package let bytesSaved: Counter
@@ -290,6 +298,12 @@ package struct ObjectAccessCounters: Sendable {
             "holdfast_access_objects_put_total", help: "Objects stored.")
         self.bytesPut = registry.counter(
             "holdfast_access_bytes_put_total", help: "Bytes of objects stored.")
+        self.uploadsRefusedForMemory = registry.counter(
+            "holdfast_access_uploads_refused_for_memory_total",
+            help: "Uploads refused because others held all memory for bodies.")
+        self.chunksEndedEarly = registry.counter(
+            "holdfast_access_chunks_ended_early_total",
+            help: "Chunks ended before their size to give memory back.")
         self.bytesRead = registry.counter(
             "holdfast_access_bytes_read_total", help: "Bytes of objects handed out.")
         self.bytesSaved = registry.counter(

@@ -6,13 +6,22 @@ import Primitives
 package struct SealedChunk: Sendable {
     package let name: ChunkName
     package let plainBytes: Int
-    /// The sealed frames, one behind the other.
-    package let sealed: [UInt8]
+    /// The sealed frames, one behind the other, in pieces of whole frames.
+    package let sealed: [[UInt8]]
     package let frames: [SealedFrame]
+    package let sealedBytes: Int
 
     /// What compressing its frames has taken off it.
     package var savedBytes: Int {
-        self.plainBytes + self.frames.count * SealedLayout.tagBytes - self.sealed.count
+        self.plainBytes + self.frames.count * SealedLayout.tagBytes - self.sealedBytes
+    }
+
+    init(name: ChunkName, plainBytes: Int, sealed: [[UInt8]], frames: [SealedFrame]) {
+        self.name = name
+        self.plainBytes = plainBytes
+        self.sealed = sealed
+        self.frames = frames
+        self.sealedBytes = frames.sealedBytes
     }
 
     /// Seals 1...16 MiB of plain bytes.
@@ -21,33 +30,8 @@ package struct SealedChunk: Sendable {
     package init(
         _ plain: [UInt8], name: ChunkName, bucketKey: SymmetricKey, isCompressing: Bool = true
     ) {
-        guard let layout = SealedLayout(plainBytes: plain.count) else {
-            brokenInvariant("a chunk has 1 byte to 16 MiB, not \(plain.count)")
-        }
-        let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
-        var compressor = FrameCompressor(isOn: isCompressing)
-        var frames: [SealedFrame] = []
-        frames.reserveCapacity(layout.frameCount)
-        self.sealed = [UInt8](
-            unsafeUninitializedCapacity: layout.mostSealedBytes
-        ) { output, count in
-            plain.withUnsafeBytes { input in
-                for frame in 0..<layout.frameCount {
-                    let from = UnsafeRawBufferPointer(
-                        rebasing: input[layout.plainRange(ofFrame: frame)])
-                    let room = UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(output)[count...])
-                    let size = codec.seal(
-                        from, number: frame, isLast: frame == layout.frameCount - 1, &compressor,
-                        into: room)
-                    frames.append(SealedFrame(UnsafeRawBufferPointer(rebasing: room[..<size])))
-                    count += size
-                }
-            }
-        }
-        self.name = name
-        self.plainBytes = plain.count
-        self.frames = frames
+        var draft = ChunkDraft(plain)
+        self = draft.seal(name, bucketKey: bucketKey, isCompressing: isCompressing)
     }
 
     /// Opens a run of frames into plain bytes. Nothing leaves unless every tag holds, and every

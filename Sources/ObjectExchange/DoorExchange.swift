@@ -63,6 +63,14 @@ package final class DoorExchange {
         return bytes
     }
 
+    func readBody(
+        into bytes: inout [UInt8], at part: Range<Int>
+    ) async throws(HTTPExchangeFault) -> Int {
+        let count = try await self.exchange.readBody(into: &bytes, at: part)
+        self.receivedBytes += UInt64(count)
+        return count
+    }
+
     // MARK: The response
 
     /// Answers with a whole body. A client that is gone is not told.

@@ -20,12 +20,27 @@ package final class ExchangeBody: BodySource {
         do throws(HTTPExchangeFault) {
             bytes = try await self.exchange.readBody(upTo: limit)
         } catch { throw BodyFault(error) }
-        guard UInt64(bytes.count) <= self.roomBytes else {
+        try self.take(bytes.count)
+        return bytes
+    }
+
+    package func read(
+        into bytes: inout [UInt8], at part: Range<Int>
+    ) async throws(BodyFault) -> Int {
+        let count: Int
+        do throws(HTTPExchangeFault) {
+            count = try await self.exchange.readBody(into: &bytes, at: part)
+        } catch { throw BodyFault(error) }
+        try self.take(count)
+        return count
+    }
+
+    private func take(_ count: Int) throws(BodyFault) {
+        guard UInt64(count) <= self.roomBytes else {
             self.refusal = S3Refusal(.entityTooLarge)
             throw .malformed("the body is over its limit")
         }
-        self.roomBytes -= UInt64(bytes.count)
-        return bytes
+        self.roomBytes -= UInt64(count)
     }
 }
 

@@ -40,6 +40,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case requestTimeout = "RequestTimeout"
     case serviceUnavailable = "ServiceUnavailable"
     case signatureDoesNotMatch = "SignatureDoesNotMatch"
+    case slowDown = "SlowDown"
     case contentHashMismatch = "XAmzContentSHA256Mismatch"
 
     package var status: Status {
@@ -60,7 +61,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .invalidRange: .rangeNotSatisfiable
         case .internalError: .internalError
         case .notImplemented: .notImplemented
-        case .serviceUnavailable: .unavailable
+        case .serviceUnavailable, .slowDown: .unavailable
         }
     }
 
@@ -111,6 +112,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .requestTimeout: "Your socket connection to the server was not used within the time"
         case .serviceUnavailable:
             "Too few nodes can be reached at the moment, or this one is still starting; try again"
+        case .slowDown: "This node holds as many bytes of uploads as it may; try again"
         case .signatureDoesNotMatch:
             "The request signature we calculated does not match the signature you provided"
         case .contentHashMismatch:

@@ -89,6 +89,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
             self.details = [Detail("MaxSizeAllowed", "\(limitBytes)")]
         case .source(let fault): self.init(of: fault)
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
+        case .overloaded: self.init(.slowDown)
         case .unreadable(let reason): self.init(.serviceUnavailable, cause: reason)
         // Never 412 or 409: the write may have been done, and only "unknown" is true.
         case .outcomeUnknown(let reason): self.init(.internalError, cause: reason)

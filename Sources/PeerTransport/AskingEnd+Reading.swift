@@ -1,3 +1,4 @@
+import IORuntime
 import Primitives
 import Wire
 

@@ -30,7 +30,9 @@ package struct BodyChecksum: Sendable {
         return checksum.finish()
     }
 
-    package mutating func update(_ bytes: [UInt8]) {
+    package mutating func update(_ bytes: [UInt8]) { self.update(bytes[...]) }
+
+    package mutating func update(_ bytes: ArraySlice<UInt8>) {
         bytes.withUnsafeBytes { buffer in
             switch self.state {
             case .crc32(let before): self.state = .crc32(CRC32.of(buffer, after: before))

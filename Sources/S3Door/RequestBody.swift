@@ -17,7 +17,13 @@ package final class RequestBody: BodySource {
     private var checksum: BodyChecksum?
     private var input: [UInt8] = []
     private var position = 0
+    /// Unwrapped already, and not yet handed out: a part of `input`.
+    private var unread = 0..<0
     private var isEnded = false
+
+    /// How much of an `aws-chunked` body is read at a time.
+    private static let inputBytes = 64 << 10
+
     package private(set) var verifiedChecksums: [ObjectChecksum]
     /// Why the body was refused, where that says more than a `BodyFault`.
     package private(set) var refusal: S3Refusal?
@@ -37,38 +43,51 @@ package final class RequestBody: BodySource {
     }
 
     package func next(upTo limit: Int) async throws(BodyFault) -> [UInt8] {
-        if self.isEnded { return [] }
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = try await self.read(into: &bytes, at: 0..<limit)
+        bytes.removeLast(limit - count)
+        return bytes
+    }
+
+    package func read(
+        into bytes: inout [UInt8], at part: Range<Int>
+    ) async throws(BodyFault) -> Int {
+        if self.isEnded { return 0 }
         guard self.decoder != nil else {
-            let bytes = try await self.source.next(upTo: limit)
-            if bytes.isEmpty {
+            let count = try await self.source.read(into: &bytes, at: part)
+            if count == 0 {
                 self.isEnded = true
                 try self.finish(trailer: [])
             } else {
-                self.checksum?.update(bytes)
+                self.checksum?.update(bytes[part.prefix(count)])
             }
-            return bytes
+            return count
         }
         while true {
-            if let bytes = try self.unwrapped() { return bytes }
-            self.input = try await self.source.next(upTo: limit)
+            if let run = try self.unwrapped() {
+                let taken = run.prefix(part.count)
+                self.unread = run.dropFirst(part.count)
+                bytes.replaceSubrange(part.prefix(taken.count), with: self.input[taken])
+                return taken.count
+            }
+            self.input = try await self.source.next(upTo: Self.inputBytes)
             self.position = 0
             if self.input.isEmpty {
                 try self.inputEnded()
-                return []
+                return 0
             }
         }
     }
 
-    /// The next bytes that are here already; empty at the end of the body, nil when more has to be
-    /// read to know.
-    private func unwrapped() throws(BodyFault) -> [UInt8]? {
+    /// Where the next bytes of the object lie in the input; nil when more has to be read to know.
+    private func unwrapped() throws(BodyFault) -> Range<Int>? {
+        if !self.unread.isEmpty { return self.unread }
         while let event = try self.nextEvent() {
             switch event {
             case .bytes(let range):
-                let bytes = Array(self.input[range])
-                if self.chain != nil { self.chunkDigest.update(bytes) }
-                self.checksum?.update(bytes)
-                return bytes
+                if self.chain != nil { self.chunkDigest.update(self.input[range]) }
+                self.checksum?.update(self.input[range])
+                return range
             case .chunkEnded(let signature): try self.chunkEnded(signature)
             // The end of the input must follow, and is read before the end is told.
             case .ended(let trailer): try self.finish(trailer: trailer)

@@ -178,7 +178,7 @@ enum FaultMeaning {
 extension AccessFault {
     var meaning: FaultMeaning {
         switch self {
-        case .unavailable: .notDone
+        case .unavailable, .overloaded: .notDone
         case .unreadable: .unreadable
         case .outcomeUnknown: .unknown
         case .noSuchBucket, .noSuchKey, .bucketNotEmpty, .bucketTaken, .preconditionFailed,

@@ -8,65 +8,6 @@ import Synchronization
 import Telemetry
 import Testing
 
-struct ByteBudgetTests {
-    @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func `never more is taken than there is, and everybody is served`(seed: UInt64) {
-        let simulator = Simulator(seed: seed)
-        let budget = ByteBudget(totalBytes: 100)
-        let taken = Mutex((now: 0, most: 0, served: 0))
-        for number in 0..<40 {
-            let bytes = 1 + (number * 37 + Int(seed)) % 100
-            simulator.spawn("\(number)") {
-                do { try await simulator.loop.sleep(for: .milliseconds(number)) } catch {}
-                await budget.take(bytes)
-                taken.withLock {
-                    $0.now += bytes
-                    $0.most = max($0.most, $0.now)
-                    $0.served += 1
-                }
-                do { try await simulator.loop.sleep(for: .milliseconds(50)) } catch {}
-                taken.withLock { $0.now -= bytes }
-                budget.giveBack(bytes)
-            }
-        }
-        #expect(simulator.run().ending == .finished)
-        taken.withLock {
-            #expect($0.most <= 100 && $0.most > 50)
-            #expect($0.served == 40)
-        }
-        #expect(budget.takeNow(100), "all of it came back")
-        #expect(!budget.takeNow(1))
-    }
-}
-
-extension ByteBudgetTests {
-    @Test func `a small share does not overtake a large one that waits`() {
-        let simulator = Simulator(seed: 1)
-        let budget = ByteBudget(totalBytes: 100)
-        let served = Mutex<Set<Int>>([])
-        simulator.spawn("first") {
-            await budget.take(100)
-            for bytes in [60, 10] {
-                simulator.spawn("\(bytes)") {
-                    await budget.take(bytes)
-                    served.withLock { _ = $0.insert(bytes) }
-                }
-                do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
-            }
-            budget.giveBack(50)
-            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
-            #expect(served.withLock { $0 } == [])
-            #expect(!budget.takeNow(1), "who comes now waits behind the others")
-            budget.giveBack(20)
-            do { try await simulator.loop.sleep(for: .seconds(1)) } catch {}
-            #expect(served.withLock { $0 } == [60, 10])
-            #expect(budget.takeNow(0))
-            #expect(!budget.takeNow(1))
-        }
-        #expect(simulator.run().ending == .finished)
-    }
-}
-
 struct BlockCacheTests {
     private let key = BlockCache.Key(chunk: ChunkName(incarnation: 1, counter: 2), block: 0)
 
@@ -143,12 +84,12 @@ struct SealedChunkTests {
         let chunk = SealedChunk(
             plain, name: self.name, bucketKey: try self.key(), isCompressing: form.isCompressing)
         let layout = try #require(SealedLayout(plainBytes: count))
-        #expect(chunk.savedBytes == layout.mostSealedBytes - chunk.sealed.count)
+        #expect(chunk.savedBytes == layout.mostSealedBytes - chunk.joined.count)
         #expect((chunk.savedBytes > count / 2) == (form.isShorter && count > 1))
         for first in 0..<layout.frameCount {
             for end in first + 1...layout.frameCount {
                 let opened = try SealedChunk.open(
-                    Array(chunk.sealed[chunk.frames.sealedRange(ofFrames: first..<end)]),
+                    Array(chunk.joined[chunk.frames.sealedRange(ofFrames: first..<end)]),
                     lengths: chunk.frames[first..<end].map(\.sealedBytes), frames: first..<end,
                     of: layout, name: self.name, bucketKey: try self.key())
                 let range = first * 65_536..<min(end * 65_536, count)
@@ -167,7 +108,7 @@ struct SealedChunkTests {
         for frame in 0..<layout.frameCount {
             let range = chunk.frames.sealedRange(ofFrames: frame..<frame + 1)
             for position in [range.lowerBound, range.upperBound - 1] {
-                var sealed = chunk.sealed
+                var sealed = chunk.joined
                 sealed[position] ^= 0x80
                 #expect(throws: ChunkFault.notAuthentic(self.name, frame: frame)) {
                     _ = try SealedChunk.open(
@@ -177,7 +118,7 @@ struct SealedChunkTests {
                 }
             }
         }
-        let first = Array(chunk.sealed[chunk.frames.sealedRange(ofFrames: 0..<1)])
+        let first = Array(chunk.joined[chunk.frames.sealedRange(ofFrames: 0..<1)])
         let other = ChunkName(incarnation: 3, counter: 5)
         for (frames, name, key) in [
             (1..<2, self.name, try self.key()), (0..<1, other, try self.key()),
@@ -190,4 +131,8 @@ struct SealedChunkTests {
             }
         }
     }
+}
+
+extension SealedChunk {
+    fileprivate var joined: [UInt8] { Array(self.sealed.joined()) }
 }

@@ -1,14 +1,16 @@
 /// First in, first out, in constant time each.
-struct Fifo<Element: Sendable>: Sendable {
+package struct Fifo<Element: Sendable>: Sendable {
     private var elements: [Element?] = []
     private var head = 0
 
-    var count: Int { self.elements.count - self.head }
-    var isEmpty: Bool { self.count == 0 }
+    package init() {}
 
-    mutating func append(_ element: Element) { self.elements.append(element) }
+    package var count: Int { self.elements.count - self.head }
+    package var isEmpty: Bool { self.count == 0 }
 
-    mutating func popFirst() -> Element? {
+    package mutating func append(_ element: Element) { self.elements.append(element) }
+
+    package mutating func popFirst() -> Element? {
         guard self.head < self.elements.count else { return nil }
         let element = self.elements[self.head].take()
         self.head += 1
@@ -22,7 +24,7 @@ struct Fifo<Element: Sendable>: Sendable {
         return element
     }
 
-    mutating func prependFirst(_ element: Element) {
+    package mutating func prependFirst(_ element: Element) {
         if self.head > 0 {
             self.head -= 1
             self.elements[self.head] = element
@@ -32,7 +34,7 @@ struct Fifo<Element: Sendable>: Sendable {
     }
 
     /// Takes out what matches, in time in proportion to the length.
-    mutating func remove(where matches: (Element) -> Bool) -> [Element] {
+    package mutating func remove(where matches: (Element) -> Bool) -> [Element] {
         var removed: [Element] = []
         var kept: [Element?] = []
         for element in self.elements[self.head...] {
