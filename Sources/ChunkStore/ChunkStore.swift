@@ -18,17 +18,16 @@ package actor ChunkStore {
     /// The status a process ends with when its disk has failed it.
     package static let diskFailureStatus: Int32 = 70
 
-    /// A chunk to be written, and who waits for it.
+    /// What is to be done by the writer, and who waits for it.
     private struct Intake {
-        let record: SegmentFormat.Record
-        let body: [[UInt8]]
-        let answer: UnsafeContinuation<PutChunkAnswer, Never>
+        let job: SegmentWriter.Job
+        let answer: UnsafeContinuation<SegmentWriter.Answer, Never>
     }
 
-    private let environment: any Environment
-    private let settings: ChunkStoreSettings
-    private let files: SegmentFiles
-    private let index: ChunkIndex
+    let environment: any Environment
+    let settings: ChunkStoreSettings
+    let files: SegmentFiles
+    let index: ChunkIndex
     private let lock: any File
     private let end: ProcessEnd
 
@@ -36,55 +35,14 @@ package actor ChunkStore {
     /// Of chunks that wait and of those being committed.
     private var waitingBytes = 0
     private var isCommitting = false
-    private var isClosing = false
+    private(set) var isClosing = false
     /// Who waits for the last commit to end.
     private var closers: [UnsafeContinuation<Void, Never>] = []
-    private var writer: SegmentWriter
-    private var chunks: UInt64
-    private var sealedBytes: UInt64
+    private(set) var writer: SegmentWriter
+    /// See `ChunkStore+Upkeep.swift`.
+    var upkeep = Upkeep()
 
     package nonisolated let counters: Counters
-
-    package struct Counters: Sendable {
-        package let chunksStored: Counter
-        package let bytesStored: Counter
-        package let syncs: Counter
-        package let framesRead: Counter
-        package let badFrames: Counter
-        package let refusedFull: Counter
-        package let refusedOverloaded: Counter
-        /// Records entered into the index from the segments at a start.
-        package let recordsRecovered: Counter
-        package let recordsTorn: Counter
-        package let indexRebuilds: Counter
-
-        package init(_ registry: MetricsRegistry) {
-            self.chunksStored = registry.counter(
-                "holdfast_store_chunks_stored_total", help: "Chunks stored durably.")
-            self.bytesStored = registry.counter(
-                "holdfast_store_bytes_stored_total", help: "Sealed bytes stored durably.")
-            self.syncs = registry.counter(
-                "holdfast_store_syncs_total", help: "Synced writes of segments.")
-            self.framesRead = registry.counter(
-                "holdfast_store_frames_read_total", help: "Sealed frames read and checked.")
-            self.badFrames = registry.counter(
-                "holdfast_store_bad_frames_total",
-                help: "Frames read whose checksum did not hold.")
-            self.refusedFull = registry.counter(
-                "holdfast_store_refused_full_total", help: "Chunks refused for want of disk space.")
-            self.refusedOverloaded = registry.counter(
-                "holdfast_store_refused_overloaded_total",
-                help: "Chunks refused for want of memory.")
-            self.recordsRecovered = registry.counter(
-                "holdfast_store_records_recovered_total",
-                help: "Records entered into the index from segments at starts.")
-            self.recordsTorn = registry.counter(
-                "holdfast_store_records_torn_total", help: "Torn records passed over at starts.")
-            self.indexRebuilds = registry.counter(
-                "holdfast_store_index_rebuilds_total",
-                help: "Indexes made anew from the segments at starts.")
-        }
-    }
 
     /// Opens the store of a directory, making it when nothing is there, and brings the index up to
     /// the segments.
@@ -94,76 +52,17 @@ package actor ChunkStore {
         registry: MetricsRegistry = MetricsRegistry()
     ) async throws(ChunkStoreFault) -> ChunkStore {
         let opened = try await environment.blocking(.disk) {
-            () throws(ChunkStoreFault) -> Opened in
-            try Opened(settings, environment.files, stores)
+            () throws(ChunkStoreFault) -> OpenedStore in
+            try OpenedStore(settings, environment.files, stores)
         }
-        return ChunkStore(opened, settings, environment, loop, end, registry)
-    }
-
-    private struct Opened: Sendable {
-        let files: SegmentFiles
-        let index: ChunkIndex
-        let lock: any File
-        let findings: SegmentScan.Findings
-
-        init(
-            _ settings: ChunkStoreSettings, _ fileSystem: any FileSystem,
-            _ stores: any StoreFactory
-        ) throws(ChunkStoreFault) {
-            let segments = settings.directory + "/segments"
-            let isLocked: Bool
-            do throws(FileFault) {
-                for path in [segments, settings.directory + "/index"] {
-                    try fileSystem.makeDirectoryDurably(path)
-                }
-                self.lock = try fileSystem.open(settings.directory + "/lock", .openOrCreate)
-                isLocked = try self.lock.tryLock()
-                try fileSystem.syncDirectory(segments)
-                try fileSystem.syncDirectory(settings.directory)
-                try fileSystem.syncDirectory(settings.directory + "/..")
-            } catch { throw .file("\(error)") }
-            guard isLocked else { throw .inUse(directory: settings.directory) }
-            self.files = SegmentFiles(files: fileSystem, directory: segments)
-            let directory = settings.directory + "/index"
-            do throws(SegmentScan.Fault) {
-                do throws(SegmentScan.Fault) {
-                    (self.index, self.findings) = try Self.index(directory, stores, self.files)
-                } catch {
-                    guard case .index(.corrupt) = error else { throw error }
-                    // Everything in it stands in the segments as well.
-                    do throws(FileFault) { try fileSystem.removeTree(directory) } catch {
-                        throw .file(error)
-                    }
-                    (self.index, self.findings) = try Self.index(directory, stores, self.files)
-                }
-            } catch {
-                switch error {
-                case .file(let fault): throw .file("\(fault)")
-                case .index(let fault): throw .index("\(fault)")
-                }
-            }
-        }
-
-        /// The index, brought up to the segments.
-        private static func index(
-            _ directory: String, _ stores: any StoreFactory, _ files: SegmentFiles
-        ) throws(SegmentScan.Fault) -> (ChunkIndex, SegmentScan.Findings) {
-            let store: any OrderedStore
-            do throws(StoreFault) { store = try stores.open(directory, ChunkIndex.options) } catch {
-                throw .index(error)
-            }
-            let index = ChunkIndex(store: store)
-            do throws(SegmentScan.Fault) {
-                return (index, try SegmentScan(files: files, index: index).run())
-            } catch {
-                store.close()
-                throw error
-            }
-        }
+        let store = ChunkStore(opened, settings, environment, loop, end, registry)
+        // What deaths and full disks have left undone.
+        await store.needUpkeep()
+        return store
     }
 
     private init(
-        _ opened: Opened, _ settings: ChunkStoreSettings, _ environment: any Environment,
+        _ opened: OpenedStore, _ settings: ChunkStoreSettings, _ environment: any Environment,
         _ loop: any EventLoop, _ end: @escaping ProcessEnd, _ registry: MetricsRegistry
     ) {
         self.counters = Counters(registry)
@@ -174,11 +73,11 @@ package actor ChunkStore {
         self.files = opened.files
         self.index = opened.index
         self.lock = opened.lock
-        self.chunks = opened.findings.chunks
-        self.sealedBytes = opened.findings.sealedBytes
         self.writer = SegmentWriter(
-            files: opened.files, index: opened.index, segmentBytes: settings.segmentBytes,
-            nextSegment: opened.findings.nextSegment)
+            files: opened.files, index: opened.index,
+            limits: SegmentWriter.Limits(
+                segmentBytes: settings.segmentBytes, reserveBytes: settings.reserveBytes),
+            findings: opened.findings)
         self.counters.recordsRecovered.add(UInt64(opened.findings.records))
         self.counters.recordsTorn.add(UInt64(opened.findings.torn))
         if opened.findings.isRebuild { self.counters.indexRebuilds.add() }
@@ -200,8 +99,47 @@ package actor ChunkStore {
             chunk: request.name, slot: request.slot, storedAt: self.environment.wallClock,
             frames: request.frames)
         self.waitingBytes += bytes
-        return await withUnsafeContinuation { answer in
-            self.waiting.append(Intake(record: record, body: body, answer: answer))
+        let answer = await self.hand(in: .put(SegmentWriter.Piece(record: record, body: body)))
+        self.waitingBytes -= bytes
+        switch answer {
+        case .done:
+            self.counters.chunksStored.add()
+            self.counters.bytesStored.add(UInt64(bytes))
+            return .stored
+        case .full:
+            self.counters.refusedFull.add()
+            return .full
+        case .checksumMismatch(let frame): return .checksumMismatch(frame: frame)
+        case .device(let reason): return .device(reason)
+        case .refused: brokenInvariant("chunks are not refused")
+        }
+    }
+
+    /// Names that one record of the writer's queue takes together.
+    private static let namesPerJob = 1000
+
+    /// Deletes chunks; when it returns they are gone for good, whatever happens to the machine.
+    /// Names that are not there are fine. Their room on the disk comes back a little later.
+    package func delete(_ names: [ChunkName]) async throws(ChunkStoreFault) {
+        var rest = names[...]
+        while !rest.isEmpty {
+            guard !self.isClosing else { throw .closing }
+            let part = Array(rest.prefix(Self.namesPerJob))
+            rest = rest.dropFirst(part.count)
+            switch await self.hand(in: .delete(part, at: self.environment.wallClock)) {
+            case .done: break
+            case .full: throw .full
+            case .device(let reason): throw .file(reason)
+            case .checksumMismatch, .refused: brokenInvariant("a delete has no frames")
+            }
+            self.needUpkeep()
+        }
+    }
+
+    /// Queues a job for the writer and waits for its answer.
+    func hand(in job: SegmentWriter.Job) async -> SegmentWriter.Answer {
+        await withUnsafeContinuation { answer in
+            self.waiting.append(Intake(job: job, answer: answer))
             guard !self.isCommitting else { return }
             self.isCommitting = true
             self.loop.spawn { await self.commitWaiting() }
@@ -214,20 +152,18 @@ package actor ChunkStore {
             let group = self.waiting
             self.waiting = []
             let writer = self.writer
-            let totals = (self.chunks, self.sealedBytes)
-            let reserve = self.settings.reserveBytes
-            let pieces = group.map { SegmentWriter.Piece(record: $0.record, body: $0.body) }
-            let committed = await self.environment.blocking(.disk) {
-                writer.commit(pieces, totals, reserveBytes: reserve)
-            }
-            switch committed {
-            case .failed(let reason):
-                await self.end(
-                    Self.diskFailureStatus,
-                    "chunk store \(self.settings.directory): \(reason); "
-                        + "check the disk, then wipe this node's data and let it rejoin")
+            let jobs = group.map(\.job)
+            switch await self.environment.blocking(.disk, { writer.commit(jobs) }) {
+            case .failed(let reason): await self.diskFailed(reason)
             case .done(let result):
-                self.take(result, of: group)
+                let hasEnded = self.writer.current?.number != result.writer.current?.number
+                self.writer = result.writer
+                self.counters.syncs.add(result.syncs)
+                self.counters.chunksDeleted.add(result.tombstones)
+                for (intake, answer) in zip(group, result.answers) {
+                    intake.answer.resume(returning: answer)
+                }
+                if hasEnded { self.needUpkeep() }
             }
         }
         self.isCommitting = false
@@ -235,50 +171,11 @@ package actor ChunkStore {
         self.closers = []
     }
 
-    private func take(_ result: SegmentWriter.Result, of group: [Intake]) {
-        self.writer = result.writer
-        self.chunks = result.chunks
-        self.sealedBytes = result.sealedBytes
-        self.counters.syncs.add(result.syncs)
-        for (intake, answer) in zip(group, result.answers) {
-            self.waitingBytes -= intake.record.sealedBytes
-            switch answer {
-            case .stored:
-                self.counters.chunksStored.add()
-                self.counters.bytesStored.add(UInt64(intake.record.sealedBytes))
-            case .full: self.counters.refusedFull.add()
-            case .overloaded, .checksumMismatch, .device: break
-            }
-            intake.answer.resume(returning: answer)
-        }
-    }
-
-    /// Reads a run of a chunk's sealed frames, each checked by its checksum at rest.
-    package nonisolated func read(
-        _ request: ReadChunkRequest
-    ) async -> (ReadChunkAnswer, [UInt8]) {
-        let index = self.index
-        let reader = SegmentReader(files: self.files)
-        let (answer, frames) = await self.environment.blocking(.disk) {
-            () -> (ReadChunkAnswer, [UInt8]) in
-            do throws(StoreFault) {
-                guard let place = try index.place(of: request.name) else { return (.missing, []) }
-                guard request.frames.upperBound <= Int(place.frameCount) else {
-                    return (.device("the chunk has \(place.frameCount) frames"), [])
-                }
-                return reader.answer(request, at: place)
-            } catch {
-                return (.device("\(error)"), [])
-            }
-        }
-        switch answer {
-        case .found(_, let lengths):
-            let bad = lengths.count { $0 == 0 }
-            self.counters.framesRead.add(UInt64(lengths.count - bad))
-            self.counters.badFrames.add(UInt64(bad))
-        case .missing, .device: break
-        }
-        return (answer, frames)
+    func diskFailed(_ reason: String) async -> Never {
+        await self.end(
+            Self.diskFailureStatus,
+            "chunk store \(self.settings.directory): \(reason); "
+                + "check the disk, then wipe this node's data and let it rejoin")
     }
 
     package func status() async -> StoreStatus {
@@ -290,39 +187,26 @@ package actor ChunkStore {
                 return (try fileSystem.space(directory).freeBytes, try files.numbers().count)
             } catch { return (0, 0) }
         }
+        let totals = self.writer.totals
         return StoreStatus(
-            chunks: self.chunks, sealedBytes: self.sealedBytes, segments: UInt32(segments),
+            chunks: totals.chunks, sealedBytes: totals.sealedBytes, segments: UInt32(segments),
             freeBytes: free)
     }
 
-    /// Ends use of the store: refuses new chunks, finishes those that wait, lets the lock go.
+    /// Ends use of the store: refuses new chunks, finishes those that wait, ends the segment being
+    /// written at its true size, lets the lock go.
     package func close() async {
         self.isClosing = true
+        await self.endUpkeep()
         if self.isCommitting { await withUnsafeContinuation { self.closers.append($0) } }
-        let index = self.index
-        let lock = self.lock
-        await self.environment.blocking(.disk) {
+        let (writer, index, lock) = (self.writer, self.index, self.lock)
+        let failure = await self.environment.blocking(.disk) { () -> String? in
+            var writer = writer
+            let failure = writer.close()
             index.store.close()
             lock.close()
+            return failure
         }
-    }
-}
-
-extension SegmentReader {
-    fileprivate func answer(
-        _ request: ReadChunkRequest, at place: ChunkIndex.Place
-    ) -> (ReadChunkAnswer, [UInt8]) {
-        do throws(Fault) {
-            let (lengths, frames) = try self.frames(request.frames, of: request.name, at: place)
-            return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), frames)
-        } catch {
-            switch error {
-            case .noRecord:
-                let lengths = [UInt32](repeating: 0, count: request.frames.count)
-                return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), [])
-            case .file(.notFound): return (.missing, [])
-            case .file(let fault): return (.device("\(fault)"), [])
-            }
-        }
+        if let failure { await self.diskFailed(failure) }
     }
 }

@@ -10,15 +10,25 @@ package struct ChunkStoreSettings: Sendable, Equatable {
     package var reserveBytes: UInt64
     /// How large a segment grows before the next is begun.
     package var segmentBytes: UInt64
+    /// Room kept for tombstones, for when the disk has none at all: one block for 200 chunks.
+    package var spareBytes: Int
+    /// How long deletes are gathered before the room they freed is given back.
+    package var upkeepDelay: Duration
+    /// What emptying sparse segments may copy, in bytes a second.
+    package var upkeepBytesPerSecond: Int
 
     package init(
         directory: String, intakeBudgetBytes: Int = 64 << 20, reserveBytes: UInt64 = 2 << 30,
-        segmentBytes: UInt64 = SegmentFormat.segmentBytes
+        segmentBytes: UInt64 = SegmentFormat.segmentBytes, spareBytes: Int = 256 << 10,
+        upkeepDelay: Duration = .milliseconds(200), upkeepBytesPerSecond: Int = 16 << 20
     ) {
         self.directory = directory
         self.intakeBudgetBytes = intakeBudgetBytes
         self.reserveBytes = reserveBytes
         self.segmentBytes = segmentBytes
+        self.spareBytes = spareBytes
+        self.upkeepDelay = upkeepDelay
+        self.upkeepBytesPerSecond = upkeepBytesPerSecond
     }
 }
 
@@ -28,4 +38,8 @@ package enum ChunkStoreFault: Error, Equatable, Sendable {
     case inUse(directory: String)
     case file(String)
     case index(String)
+    /// Not even tombstones have room.
+    case full
+    /// The store is being closed.
+    case closing
 }

@@ -72,20 +72,23 @@ final class RecordBuffer: Sendable {
         return source.remainingBytes == 0 ? nil : frames.count
     }
 
-    /// Writes the record that was laid out last, with its header in front.
-    func write(header: [UInt8], to file: any File, at offset: UInt64) throws(FileFault) {
-        let result = self.layout.withLock { layout -> Result<Void, FileFault> in
-            guard let record = layout.record, let blocks = layout.blocks else {
-                brokenInvariant("a record is laid out before it is written")
+    /// Writes the record with its header in front; false when it was not the one laid out last.
+    func write(
+        _ record: SegmentFormat.Record, _ header: [UInt8], to file: any File, at offset: UInt64
+    ) throws(FileFault) -> Bool {
+        let result = self.layout.withLock { layout -> Result<Bool, FileFault> in
+            guard layout.record == record, let blocks = layout.blocks else {
+                return .success(false)
             }
             invariant(header.count == record.headerBytes, "the header fits in front of the body")
             blocks.bytes.copyBytes(from: header)
             let whole = UnsafeRawBufferPointer(rebasing: blocks.bytes[..<record.recordBytes])
             do throws(FileFault) {
-                return .success(try file.writeBlocks(whole, at: offset))
+                try file.writeBlocks(whole, at: offset)
+                return .success(true)
             } catch { return .failure(error) }
         }
-        try result.get()
+        return try result.get()
     }
 }
 

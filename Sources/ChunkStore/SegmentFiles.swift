@@ -33,7 +33,7 @@ final class SegmentFiles: Sendable {
         }.sorted()
     }
 
-    /// Makes the file of a new segment, durable by name, with its space reserved.
+    /// Makes the file of a new segment, durable by name, with its first space reserved.
     func create(_ number: UInt64, bytes: UInt64) throws(FileFault) -> any File {
         let file = try self.files.open(self.path(number), .create)
         do throws(FileFault) {
@@ -57,6 +57,18 @@ final class SegmentFiles: Sendable {
         return file
     }
 
+    /// Removes a segment for good. Fine when it is gone already.
+    func remove(_ number: UInt64) throws(FileFault) {
+        self.open.withLock { open in
+            open.files[number] = nil
+            open.order.removeAll { $0 == number }
+        }
+        do throws(FileFault) { try self.files.remove(self.path(number)) } catch {
+            guard case .notFound = error else { throw error }
+        }
+        try self.files.syncDirectory(self.directory)
+    }
+
     private func keep(_ file: any File, _ number: UInt64) {
         // A file that falls out is closed by its last user, which may be reading it right now.
         self.open.withLock { open in
@@ -69,6 +81,7 @@ final class SegmentFiles: Sendable {
     }
 
     private static let suffix = ".segment"
+    private static let spare = "spare"
 
     private func path(_ number: UInt64) -> String {
         let digits = String(number, radix: 16)
@@ -77,113 +90,23 @@ final class SegmentFiles: Sendable {
     }
 }
 
-/// Reads and checks the records of segments.
-struct SegmentReader {
-    let files: SegmentFiles
+// MARK: - The spare
 
-    enum Fault: Error, Equatable {
-        case file(FileFault)
-        /// No valid record of this chunk stands there.
-        case noRecord
+extension SegmentFiles {
+    /// Makes the spare: a file with room for tombstones, for a time when the disk has none. Its bytes
+    /// are written, so that they are there whatever the file system does with reserved ones.
+    func makeSpare(bytes: Int) throws(FileFault) {
+        let path = self.directory + "/" + Self.spare
+        if try self.files.status(path) != nil { return }
+        try self.files.replace(path, with: [UInt8](repeating: 0, count: bytes))
     }
 
-    /// Reads a run of a record's sealed frames: the length of each, 0 where its checksum does not
-    /// hold, and the bytes of the others one behind the other.
-    func frames(
-        _ run: Range<Int>, of name: ChunkName, at place: ChunkIndex.Place
-    ) throws(Fault) -> (lengths: [UInt32], sealed: [UInt8]) {
-        let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
-        let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
-        let header = try Self.reading { () throws(FileFault) in
-            try file.read(headerBytes, at: place.offset)
-        }
-        guard
-            let record = Self.record(header, place.segment, place.offset),
-            record.name == name, record.kind == .chunk, run.upperBound <= record.frames.count
-        else { throw .noRecord }
-        let range = record.frames.sealedRange(ofFrames: run)
-        let sealed = try Self.reading { () throws(FileFault) in
-            try file.read(range.count, at: place.offset + UInt64(headerBytes + range.lowerBound))
-        }
-        let frames = Array(record.frames[run])
-        let sound = FrameChecksums.check([sealed], frames)
-        guard sound.contains(false) else { return (frames.map(\.sealedBytes), sealed) }
-        var lengths: [UInt32] = []
-        var good: [UInt8] = []
-        var position = 0
-        for (frame, isSound) in zip(frames, sound) {
-            let end = min(position + Int(frame.sealedBytes), sealed.count)
-            if isSound { good.append(contentsOf: sealed[position..<end]) }
-            lengths.append(isSound ? frame.sealedBytes : 0)
-            position = end
-        }
-        return (lengths, good)
-    }
-
-    /// Whether every frame of a chunk is as its checksum says.
-    func isWhole(_ name: ChunkName, at place: ChunkIndex.Place) throws(Fault) -> Bool {
-        let frames = try self.frames(0..<Int(place.frameCount), of: name, at: place)
-        return !frames.lengths.contains(0)
-    }
-
-    private static func reading<Value>(
-        _ read: () throws(FileFault) -> Value
-    ) throws(Fault) -> Value {
-        do throws(FileFault) { return try read() } catch { throw .file(error) }
-    }
-
-    /// The record whose header these bytes are; nil when they are none.
-    static func record(
-        _ header: [UInt8], _ segment: UInt64, _ offset: UInt64
-    ) -> SegmentFormat.Record? {
-        do throws(FormatFault) {
-            return try SegmentFormat.readHeader(header[...], segment: segment, offset: offset)
-        } catch {
-            return nil
-        }
-    }
-}
-
-/// The checksums of sealed frames that lie across pieces of a body.
-package enum FrameChecksums {
-    /// The first frame that is not what its checksum says; nil when all are, and the body holds
-    /// nothing else.
-    package static func firstMismatch(in pieces: [[UInt8]], _ frames: [SealedFrame]) -> Int? {
-        if let bad = Self.check(pieces, frames).firstIndex(of: false) { return bad }
-        let isExact = pieces.reduce(0) { $0 + $1.count } == frames.sealedBytes
-        return isExact ? nil : frames.count
-    }
-
-    /// For each frame whether it is what its checksum says; one that is not all there is not.
-    package static func check(_ pieces: [[UInt8]], _ frames: [SealedFrame]) -> [Bool] {
-        let computed = Self.of(pieces, lengths: frames.map { Int($0.sealedBytes) })
-        return frames.indices.map { $0 < computed.count && computed[$0] == frames[$0] }
-    }
-
-    /// The frames that a body holds: as many as are all there.
-    package static func of(_ pieces: [[UInt8]], lengths: [Int]) -> [SealedFrame] {
-        var frames: [SealedFrame] = []
-        frames.reserveCapacity(lengths.count)
-        var current: UInt32 = 0
-        var filled = 0
-        for piece in pieces {
-            piece.withUnsafeBytes { bytes in
-                var position = 0
-                while position < bytes.count, frames.count < lengths.count {
-                    let length = lengths[frames.count]
-                    let count = min(length - filled, bytes.count - position)
-                    let part = UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])
-                    current = CRC32C.of(part, after: current)
-                    filled += count
-                    position += count
-                    if filled == length {
-                        frames.append(SealedFrame(sealedBytes: UInt32(length), checksum: current))
-                        current = 0
-                        filled = 0
-                    }
-                }
-            }
-        }
-        return frames
+    /// Makes a segment of the spare, without a need for any room; nil when there is none.
+    func adoptSpare(_ number: UInt64) throws(FileFault) -> (file: any File, bytes: UInt64)? {
+        let path = self.directory + "/" + Self.spare
+        guard let status = try self.files.status(path) else { return nil }
+        try self.files.rename(path, to: self.path(number))
+        try self.files.syncDirectory(self.directory)
+        return (try self.file(number), status.sizeBytes)
     }
 }

@@ -5,28 +5,20 @@ import Primitives
 
 /// Brings the index up to what the segments hold, after a start. Blocking.
 ///
-/// From the index's watermark on, every 4 KiB boundary is looked at:
-///
-/// | what stands there                          | what it means            | next            |
-/// |--------------------------------------------|--------------------------|-----------------|
-/// | a valid chunk header, all frames as summed  | a whole record           | behind it       |
-/// | a valid chunk header, a frame not as summed | torn, or rotten since    | next boundary   |
-/// | a valid tombstone                           | the chunk was deleted    | behind it       |
-/// | anything else                               | never written, or torn   | next boundary   |
-///
-/// A torn record was never acknowledged, because its sync had not returned; a rotten one was, and
-/// must not vanish silently. Nobody can tell the two apart, so either is entered where no whole
-/// record of the chunk is known: a read of its bad frames says so and is answered from another
-/// copy, its good frames are served, and a put of the chunk writes it anew.
+/// From the index's watermark on, what stands at each 4 KiB boundary is taken as `ScanDecision`'s
+/// table says.
 ///
 /// A whole record may be in the system's memory only (the process was killed before the sync), so a
 /// segment is synced before it is looked at: what the index names survives a power cut from then on.
 ///
-/// An index that is ahead of its segments was made for others, or the disk has lost what it had
-/// synced. It is emptied, and everything is looked at.
+/// An index that speaks of segments that are not there was made for others, or the disk has lost
+/// what it had synced. It is emptied, and everything is looked at.
 struct SegmentScan {
     let files: SegmentFiles
     let index: ChunkIndex
+
+    /// Records whose rows are written together.
+    private static let recordsPerBatch = 256
 
     struct Findings: Equatable, Sendable {
         var records = 0
@@ -36,8 +28,9 @@ struct SegmentScan {
         var isRebuild = false
         /// The number for the segment that is begun next.
         var nextSegment: UInt64 = 1
-        var chunks: UInt64 = 0
-        var sealedBytes: UInt64 = 0
+        var totals = ChunkIndex.Totals()
+        /// Behind the last record.
+        var watermark = ChunkIndex.Position.start
     }
 
     enum Fault: Error {
@@ -58,74 +51,115 @@ struct SegmentScan {
 
     func run() throws(Fault) -> Findings {
         var findings = Findings()
-        let numbers = try Fault.onFiles { () throws(FileFault) in try self.files.numbers() }
-        var watermark = try Fault.onIndex { () throws(StoreFault) in try self.index.watermark() }
-        findings.nextSegment = max(numbers.last ?? 0, watermark.segment) + 1
-        if try self.isAhead(watermark, of: numbers) {
+        var numbers = try Fault.onFiles { () throws(FileFault) in try self.files.numbers() }
+        var usages = try Fault.onIndex { () throws(StoreFault) in try self.index.usages() }
+        findings.watermark = try Fault.onIndex { () throws(StoreFault) in
+            try self.index.watermark()
+        }
+        findings.nextSegment = max(numbers.last ?? 0, findings.watermark.segment) + 1
+        if try self.isAhead(findings.watermark, usages, of: numbers) {
             try Fault.onIndex { () throws(StoreFault) in try self.index.removeAll() }
-            watermark = .start
+            findings.watermark = .start
+            usages = []
         }
-        findings.isRebuild = watermark == .start && !numbers.isEmpty
-        (findings.chunks, findings.sealedBytes) = try Fault.onIndex { () throws(StoreFault) in
-            try self.index.totals()
+        findings.isRebuild = findings.watermark == .start && !numbers.isEmpty
+        findings.totals = try Fault.onIndex { () throws(StoreFault) in try self.index.totals() }
+        for usage in usages where usage.isLeaving {
+            try self.finishLeaving(usage.segment, &findings)
+            numbers.removeAll { $0 == usage.segment }
         }
-        for number in numbers where number >= watermark.segment {
+        let known = Set(usages.map(\.segment))
+        let watermark = findings.watermark
+        for number in numbers where number >= watermark.segment || !known.contains(number) {
             let start = number == watermark.segment ? watermark.offset : 0
             try self.scan(number, from: start, into: &findings)
         }
         if findings.records + findings.tombstones + findings.torn > 0 {
-            try Fault.onIndex { () throws(StoreFault) in try self.index.flush() }
+            _ = try Fault.onIndex { () throws(StoreFault) in try self.index.flush() }
         }
         return findings
     }
 
     /// Whether the index speaks of records that no segment holds.
     private func isAhead(
-        _ watermark: ChunkIndex.Watermark, of numbers: [UInt64]
+        _ watermark: ChunkIndex.Position, _ usages: [SegmentUsage], of numbers: [UInt64]
     ) throws(Fault) -> Bool {
-        guard watermark != .start else { return false }
-        guard numbers.contains(watermark.segment) else { return true }
+        let standing = Set(numbers)
+        for usage in usages where !usage.isLeaving {
+            guard standing.contains(usage.segment) else { return true }
+        }
+        // Nothing but a segment without records may be gone below its watermark.
+        guard standing.contains(watermark.segment) else { return false }
         return try Fault.onFiles { () throws(FileFault) in
             let size = try self.files.file(watermark.segment).sizeBytes()
             return SegmentFormat.alignedUp(size) < watermark.offset
         }
     }
 
+    /// A death came between the row that lets a segment go and the one that says it is gone.
+    private func finishLeaving(
+        _ segment: UInt64, _ findings: inout Findings
+    ) throws(Fault) {
+        try Fault.onFiles { () throws(FileFault) in try self.files.remove(segment) }
+        try Fault.onIndex { () throws(StoreFault) in
+            var edit = IndexEdit(self.index, totals: findings.totals)
+            // Rows of its remains, which nobody has read, go when their turn comes.
+            edit.left(segment, [])
+            try self.index.store.write(edit.finished(findings.watermark), .unlogged)
+        }
+    }
+
     private func scan(
         _ segment: UInt64, from start: UInt64, into findings: inout Findings
     ) throws(Fault) {
-        let (file, size) = try Fault.onFiles { () throws(FileFault) -> (any File, UInt64) in
-            let file = try self.files.file(segment)
-            let size = try file.sizeBytes()
+        var walk = try Fault.onFiles { () throws(FileFault) in
+            let walk = try SegmentWalk(segment, in: self.files, from: start)
             // Nothing is appended here again: what was reserved behind the end goes back.
-            try file.truncate(to: SegmentFormat.alignedUp(size))
-            try file.sync()
-            return (file, size)
+            try walk.file.truncate(to: SegmentFormat.alignedUp(walk.sizeBytes))
+            try walk.file.sync()
+            return walk
         }
-        var offset = start
-        while offset < size {
-            let header = try Fault.onFiles { () throws(FileFault) in
-                try file.read(SegmentFormat.mostHeaderBytes, at: offset)
+        var edit = IndexEdit(self.index, totals: findings.totals)
+        var records = 0
+        while let (offset, header) = try Fault.onFiles({ () throws(FileFault) in try walk.next() })
+        {
+            let position = ChunkIndex.Position(segment: segment, offset: offset)
+            switch header {
+            case .chunk(let record):
+                let isWhole = try self.isWhole(record, position)
+                if isWhole { walk.pass(header, at: offset) }
+                try self.take(record, at: position, isWhole: isWhole, &edit, &findings)
+            case .tombstones(let tombstones):
+                try Fault.onIndex { () throws(StoreFault) in
+                    try self.take(tombstones, at: position, &edit)
+                }
+                findings.tombstones += tombstones.chunks.count
             }
-            guard let record = SegmentReader.record(header, segment, offset) else {
-                offset += UInt64(SegmentFormat.alignment)
-                continue
-            }
-            let end = offset + UInt64(record.recordBytes)
-            let isWhole = try self.isWhole(record, segment, offset)
-            if isWhole { offset = end } else { offset += UInt64(SegmentFormat.alignment) }
-            try self.take(record, at: (segment, end), isWhole: isWhole, into: &findings)
+            records += 1
+            findings.watermark = max(
+                findings.watermark, ChunkIndex.Position(segment: segment, offset: walk.offset))
+            if records % Self.recordsPerBatch == 0 { try self.write(&edit, &findings) }
         }
+        try self.write(&edit, &findings)
+    }
+
+    private func write(_ edit: inout IndexEdit, _ findings: inout Findings) throws(Fault) {
+        guard !edit.isEmpty else { return }
+        let batch = edit.finished(findings.watermark)
+        try Fault.onIndex { () throws(StoreFault) in
+            try self.index.store.write(batch, .unlogged)
+        }
+        findings.totals = edit.totals
+        edit = IndexEdit(self.index, totals: edit.totals)
     }
 
     /// Whether every frame is as its checksum says.
     private func isWhole(
-        _ record: SegmentFormat.Record, _ segment: UInt64, _ offset: UInt64
+        _ record: SegmentFormat.Record, _ position: ChunkIndex.Position
     ) throws(Fault) -> Bool {
-        guard record.kind == .chunk else { return true }
         do throws(SegmentReader.Fault) {
             return try SegmentReader(files: self.files).isWhole(
-                record.name, at: ChunkIndex.place(of: record, segment, offset))
+                record.name, at: ChunkIndex.Place(record, position.segment, position.offset))
         } catch {
             switch error {
             case .noRecord: return false
@@ -134,38 +168,39 @@ struct SegmentScan {
         }
     }
 
-    /// Enters a record.
-    ///
-    /// - Parameter end: the segment, and where in it the next record may stand.
     private func take(
-        _ record: SegmentFormat.Record, at end: (segment: UInt64, offset: UInt64), isWhole: Bool,
-        into findings: inout Findings
+        _ record: SegmentFormat.Record, at position: ChunkIndex.Position, isWhole: Bool,
+        _ edit: inout IndexEdit, _ findings: inout Findings
     ) throws(Fault) {
-        let offset = end.offset - UInt64(record.recordBytes)
-        do throws(StoreFault) {
-            let known = try self.index.place(of: record.name)
-            if !isWhole { findings.torn += 1 }
-            if !isWhole, known != nil { return }
-            var batch = WriteBatch()
-            switch record.kind {
-            case .chunk:
-                ChunkIndex.put(
-                    ChunkIndex.place(of: record, end.segment, offset), of: record.name, into: &batch
-                )
-                findings.records += isWhole ? 1 : 0
-                findings.chunks += known == nil ? 1 : 0
-                findings.sealedBytes += known == nil ? UInt64(record.sealedBytes) : 0
-            case .tombstone:
-                ChunkIndex.remove(record.name, from: &batch)
-                findings.tombstones += 1
-                findings.chunks -= known == nil ? 0 : 1
-                findings.sealedBytes -= UInt64(known?.sealedBytes ?? 0)
+        findings.records += isWhole ? 1 : 0
+        findings.torn += isWhole ? 0 : 1
+        try Fault.onIndex { () throws(StoreFault) in
+            let known = ScanDecision.Known(try edit.place(of: record.name), beside: position)
+            switch ScanDecision.action(for: isWhole ? .wholeRecord : .badRecord, known) {
+            case .enter, .supersede:
+                let place = ChunkIndex.Place(record, position.segment, position.offset)
+                try edit.enter(record.name, at: place)
+            case .bury:
+                try edit.bury(record.name, position, recordBytes: UInt64(record.recordBytes))
+            case .remove: try edit.remove(record.name)
+            case .keep: break
             }
-            ChunkIndex.set(
-                chunks: findings.chunks, sealedBytes: findings.sealedBytes, in: &batch)
-            let next = isWhole ? end.offset : offset + UInt64(SegmentFormat.alignment)
-            ChunkIndex.set(ChunkIndex.Watermark(segment: end.segment, offset: next), in: &batch)
-            try self.index.store.write(batch, .unlogged)
-        } catch { throw .index(error) }
+        }
+    }
+
+    private func take(
+        _ tombstones: SegmentFormat.Tombstones, at position: ChunkIndex.Position,
+        _ edit: inout IndexEdit
+    ) throws(StoreFault) {
+        try edit.wroteTombstones(at: position)
+        for chunk in tombstones.chunks {
+            let known = ScanDecision.Known(try edit.place(of: chunk.name), beside: position)
+            switch ScanDecision.action(for: .tombstone, known) {
+            case .remove: try edit.remove(chunk.name)
+            case .keep: break
+            case .enter, .supersede, .bury:
+                brokenInvariant("a tombstone is nothing that could be entered or buried")
+            }
+        }
     }
 }

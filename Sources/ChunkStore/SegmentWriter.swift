@@ -3,37 +3,77 @@ import IORuntime
 import OrderedStorage
 import Primitives
 
-/// The one writer of a store: where the next record goes, and how a group of them becomes durable
+/// The one writer of a store: where the next record goes, and how a group of changes becomes durable
 /// under one sync. A value that travels into the blocking pool and back.
 struct SegmentWriter: Sendable {
     let files: SegmentFiles
     let index: ChunkIndex
-    let segmentBytes: UInt64
-    private let buffer = RecordBuffer()
+    let limits: Limits
+    let buffer = RecordBuffer()
     /// The number for the segment that is begun next.
     var nextSegment: UInt64
     /// The segment being written; a fresh one is begun after every start.
-    var current: (number: UInt64, file: any File)?
-    /// Where the next record goes in it.
-    var offset: UInt64 = 0
+    var current: Current?
     /// Behind the last record that was written.
-    private(set) var end = ChunkIndex.Watermark(segment: 0, offset: 0)
+    var end: ChunkIndex.Position
+    var totals: ChunkIndex.Totals
+    /// Rows of records that are durable, which a full disk kept out of the index. They are written
+    /// before anything else is taken, so index and segments never part.
+    private var unwritten: (rows: WriteBatch, totals: ChunkIndex.Totals)?
 
+    struct Limits: Sendable {
+        /// How large a segment grows.
+        var segmentBytes: UInt64
+        /// Free space that chunks leave to others.
+        var reserveBytes: UInt64
+    }
+
+    struct Current: Sendable {
+        let number: UInt64
+        let file: any File
+        /// Where the next record goes.
+        var offset: UInt64 = 0
+        /// Up to where the disk has given room.
+        var allocatedBytes: UInt64
+    }
+
+    /// A chunk to be written.
     struct Piece: Sendable {
         let record: SegmentFormat.Record
         let body: [[UInt8]]
 
         /// Whether it is written from the buffer, past the system's cache.
-        fileprivate var isLaidOut: Bool { self.record.recordBytes >= RecordBuffer.leastRecordBytes }
+        var isLaidOut: Bool { self.record.recordBytes >= RecordBuffer.leastRecordBytes }
+    }
+
+    enum Job: Sendable {
+        case put(Piece)
+        case delete([ChunkName], at: Timestamp)
+        /// Copies of records that are live, and tombstones that may still be needed, out of a
+        /// segment that is being emptied.
+        case move(SegmentEmptying.Load)
+        /// Void records are holes now.
+        case gaveBack([ChunkIndex.Remains])
+        /// An emptied segment is to go; `.refused` when something in it is wanted.
+        case leave(UInt64)
+        /// Its file is gone, and the records with it.
+        case left(UInt64, [ChunkIndex.Remains])
+    }
+
+    enum Answer: Equatable, Sendable {
+        case done
+        case checksumMismatch(frame: UInt16)
+        case full
+        case refused
+        case device(String)
     }
 
     struct Result: Sendable {
         var writer: SegmentWriter
         /// In the order of the group.
-        var answers: [PutChunkAnswer]
-        var syncs: UInt64
-        var chunks: UInt64
-        var sealedBytes: UInt64
+        var answers: [Answer] = []
+        var syncs: UInt64 = 0
+        var tombstones: UInt64 = 0
     }
 
     enum Outcome: Sendable {
@@ -42,47 +82,59 @@ struct SegmentWriter: Sendable {
         case failed(String)
     }
 
-    init(files: SegmentFiles, index: ChunkIndex, segmentBytes: UInt64, nextSegment: UInt64) {
-        self.files = files
-        self.index = index
-        self.segmentBytes = segmentBytes
-        self.nextSegment = nextSegment
+    /// A fault after which the disk's content is unknown.
+    enum WriteFault: Error {
+        case final(String)
+
+        static func onFiles<Value>(
+            _ work: () throws(FileFault) -> Value
+        ) throws(WriteFault) -> Value {
+            do throws(FileFault) { return try work() } catch { throw .final("\(error)") }
+        }
+
+        static func onIndex<Value>(
+            _ work: () throws(StoreFault) -> Value
+        ) throws(WriteFault) -> Value {
+            do throws(StoreFault) { return try work() } catch { throw .final("index: \(error)") }
+        }
     }
 
-    /// Writes a group of chunks, syncs, enters them into the index. Blocking.
-    ///
-    /// - Parameter reserveBytes: free space that is left to others.
-    func commit(
-        _ group: [Piece], _ totals: (chunks: UInt64, sealedBytes: UInt64), reserveBytes: UInt64
-    ) -> Outcome {
-        var result = Result(
-            writer: self, answers: [], syncs: 0, chunks: totals.chunks,
-            sealedBytes: totals.sealedBytes)
+    init(
+        files: SegmentFiles, index: ChunkIndex, limits: Limits, findings: SegmentScan.Findings
+    ) {
+        self.files = files
+        self.index = index
+        self.limits = limits
+        self.nextSegment = findings.nextSegment
+        self.end = findings.watermark
+        self.totals = findings.totals
+    }
+
+    /// Carries out a group of changes: writes, one sync, the index. Blocking.
+    func commit(_ group: [Job]) -> Outcome {
+        var result = Result(writer: self)
         do throws(WriteFault) {
-            var batch = WriteBatch()
-            var room = Room(files: self.files, reserveBytes: reserveBytes)
-            var written: Set<ChunkName> = []
-            for piece in group {
-                // A retry that shares the sync with what it retries is the same chunk.
-                let isRetry = written.contains(piece.record.name)
-                let known = batch.changes.count
-                let answer: PutChunkAnswer =
-                    isRetry ? .stored : try result.take(piece, into: &batch, room: &room)
-                if batch.changes.count > known { written.insert(piece.record.name) }
-                result.answers.append(answer)
+            guard try result.writer.writeUnwritten() else {
+                result.answers = group.map { _ in .full }
+                return .done(result)
             }
-            guard !batch.isEmpty else { return .done(result) }
+            var edit = IndexEdit(self.index, totals: result.writer.totals)
+            var room = Room(files: self.files, reserveBytes: self.limits.reserveBytes)
+            for job in group {
+                result.answers.append(try result.carryOut(job, &edit, &room))
+            }
+            guard !edit.isEmpty else { return .done(result) }
             // Without a current segment all that was written is in one that was ended, and synced.
-            if let current = result.writer.current {
-                try WriteFault.mapping { () throws(FileFault) in try current.file.sync() }
+            if let current = result.writer.current, result.writer.end != self.end {
+                try WriteFault.onFiles { () throws(FileFault) in try current.file.sync() }
                 result.syncs += 1
             }
-            ChunkIndex.set(
-                chunks: result.chunks, sealedBytes: result.sealedBytes, in: &batch)
-            ChunkIndex.set(result.writer.end, in: &batch)
-            do throws(StoreFault) { try self.index.store.write(batch, .unlogged) } catch {
-                guard case .full = error else { throw .final("index: \(error)") }
-                result.takeBack(written, of: group, totals)
+            result.writer.unwritten = (edit.finished(result.writer.end), edit.totals)
+            if try !result.writer.writeUnwritten(),
+                try !result.writer.writeUnwritten(behindRoomOf: edit.buried)
+            {
+                // What is durable will be in the index; nobody was promised that it is by now.
+                result.answers = result.answers.map { $0 == .done ? .full : $0 }
             }
             return .done(result)
         } catch {
@@ -92,152 +144,98 @@ struct SegmentWriter: Sendable {
         }
     }
 
+    /// False when the disk has no room for the rows.
+    private mutating func writeUnwritten() throws(WriteFault) -> Bool {
+        guard let (rows, totals) = self.unwritten else { return true }
+        do throws(StoreFault) { try self.index.store.write(rows, .unlogged) } catch {
+            guard case .full = error else { throw .final("index: \(error)") }
+            return false
+        }
+        self.totals = totals
+        self.unwritten = nil
+        return true
+    }
+
+    /// The rows of deletes have no room: the records that they are about make some, for their
+    /// tombstones are durable. The holes become durable in their turn.
+    private mutating func writeUnwritten(
+        behindRoomOf void: [ChunkIndex.Remains]
+    ) throws(WriteFault) -> Bool {
+        guard !void.isEmpty else { return false }
+        try WriteFault.onFiles { () throws(FileFault) in
+            for one in void {
+                try self.files.file(one.position.segment).punchHole(one.range)
+            }
+        }
+        return try self.writeUnwritten()
+    }
+
     /// Ends the segment being written: all of it is synced and given its true size.
-    fileprivate mutating func roll() throws(WriteFault) {
+    mutating func endSegment() throws(WriteFault) {
         if let current = self.current {
-            let end = self.offset
-            try WriteFault.mapping { () throws(FileFault) in
-                try current.file.truncate(to: end)
+            try WriteFault.onFiles { () throws(FileFault) in
+                try current.file.truncate(to: current.offset)
                 try current.file.sync()
             }
-            do throws(StoreFault) { try self.index.flush() } catch {
+            _ = try WriteFault.onIndex { () throws(StoreFault) in try self.index.flush() }
+        }
+        self.current = nil
+    }
+
+    /// Ends use of the writer in good order; says what went wrong when something did.
+    mutating func close() -> String? {
+        do throws(WriteFault) {
+            _ = try self.writeUnwritten()
+            try self.endSegment()
+            return nil
+        } catch {
+            switch error {
+            case .final(let reason): return reason
+            }
+        }
+    }
+}
+
+// MARK: - Jobs
+
+extension SegmentWriter.Result {
+    fileprivate mutating func carryOut(
+        _ job: SegmentWriter.Job, _ edit: inout IndexEdit, _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
+        switch job {
+        case .put(let piece): return try self.put(piece, &edit, &room)
+        case .delete(let names, let time): return try self.delete(names, time, &edit, &room)
+        case .move(let load): return try self.move(load, &edit, &room)
+        case .gaveBack, .leave, .left:
+            do throws(StoreFault) { return try Self.note(job, in: &edit) } catch {
                 throw .final("index: \(error)")
             }
         }
-        self.current = nil
-        self.offset = 0
     }
 
-    /// A fault after which the disk's content is unknown.
-    fileprivate enum WriteFault: Error {
-        case final(String)
-
-        static func mapping(_ work: () throws(FileFault) -> Void) throws(WriteFault) {
-            do throws(FileFault) { try work() } catch { throw .final("\(error)") }
-        }
-    }
-}
-
-extension SegmentWriter {
-    /// What of the disk chunks may take, asked once for each group.
-    fileprivate struct Room {
-        let files: SegmentFiles
-        let reserveBytes: UInt64
-        private var freeBytes: UInt64?
-
-        init(files: SegmentFiles, reserveBytes: UInt64) {
-            self.files = files
-            self.reserveBytes = reserveBytes
-        }
-
-        /// Whether this much can be taken so that the reserve is left.
-        mutating func holds(_ bytes: UInt64) throws(FileFault) -> Bool {
-            let free: UInt64
-            if let known = self.freeBytes {
-                free = known
-            } else {
-                free = try self.files.freeBytes()
-            }
-            self.freeBytes = free
-            return free >= self.reserveBytes && free - self.reserveBytes >= bytes
-        }
-
-        mutating func take(_ bytes: UInt64) {
-            if let free = self.freeBytes { self.freeBytes = free - min(bytes, free) }
-        }
-    }
-
-    /// The segment being written, begun where there is none; nil when there is no room for one.
-    ///
-    /// Its whole space is reserved when it is begun, so the chunks behind need no more room.
-    fileprivate mutating func segment(
-        _ room: inout Room
-    ) throws(FileFault) -> (number: UInt64, file: any File)? {
-        if let current = self.current { return try room.holds(0) ? current : nil }
-        guard try room.holds(self.segmentBytes) else { return nil }
-        let number = self.nextSegment
-        // Never tried twice: a file that was half made is left to the scan.
-        self.nextSegment += 1
-        let file = try self.files.create(number, bytes: self.segmentBytes)
-        room.take(self.segmentBytes)
-        self.current = (number, file)
-        self.offset = 0
-        return (number, file)
-    }
-
-    /// Writes a record behind the last, without a sync, and says where it stands; nil when there is
-    /// no room. After a fault the next record overwrites what of this one was written.
-    fileprivate mutating func append(
-        _ piece: Piece, _ room: inout Room
-    ) throws(FileFault) -> ChunkIndex.Place? {
-        let record = piece.record
-        guard let (number, file) = try self.segment(&room) else { return nil }
-        let offset = self.offset
-        let header = SegmentFormat.header(of: record, segment: number, offset: offset)
-        let end = offset + UInt64(record.recordBytes)
-        if piece.isLaidOut {
-            try self.buffer.write(header: header, to: file, at: offset)
-        } else {
-            try file.write(header, pieces: piece.body, at: offset)
-            try file.startWriteback(offset..<end)
-        }
-        self.offset = end
-        self.end = ChunkIndex.Watermark(segment: number, offset: end)
-        return ChunkIndex.place(of: record, number, offset)
-    }
-}
-
-extension SegmentWriter {
-    /// The first frame that is not what its checksum says; lays the record out on the way.
-    fileprivate func firstMismatch(in piece: Piece) -> Int? {
-        piece.isLaidOut
-            ? self.buffer.lay(piece.record, piece.body)
-            : FrameChecksums.firstMismatch(in: piece.body, piece.record.frames)
-    }
-}
-
-extension SegmentWriter.Result {
-    /// Writes one chunk behind the last, without a sync.
-    fileprivate mutating func take(
-        _ piece: SegmentWriter.Piece, into batch: inout WriteBatch,
-        room: inout SegmentWriter.Room
-    ) throws(SegmentWriter.WriteFault) -> PutChunkAnswer {
+    private mutating func put(
+        _ piece: SegmentWriter.Piece, _ edit: inout IndexEdit, _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
         let record = piece.record
         if let bad = self.writer.firstMismatch(in: piece) {
             return .checksumMismatch(frame: UInt16(bad))
         }
         let known: ChunkIndex.Place?
-        do throws(StoreFault) { known = try self.writer.index.place(of: record.name) } catch {
+        do throws(StoreFault) { known = try edit.place(of: record.name) } catch {
             throw .final("index: \(error)")
         }
         if let known, let answer = self.answer(again: record, at: known) { return answer }
-        let end = self.writer.offset + UInt64(record.recordBytes)
-        if end > self.writer.segmentBytes, self.writer.offset > 0 {
-            try self.writer.roll()
-            self.syncs += 1
-        }
-        do throws(FileFault) {
-            guard let place = try self.writer.append(piece, &room) else { return .full }
-            ChunkIndex.put(place, of: record.name, into: &batch)
-            if known == nil {
-                self.chunks += 1
-                self.sealedBytes += UInt64(record.sealedBytes)
-            }
-            return .stored
-        } catch {
-            if case .full = error { return .full }
-            return .device("\(error)")
-        }
+        return try self.write(piece, &edit, &room)
     }
 
     /// The answer for a chunk that the index has; nil when its copy here is not whole, and another
     /// must be written. Only what reads back is called stored.
     private func answer(
         again record: SegmentFormat.Record, at place: ChunkIndex.Place
-    ) -> PutChunkAnswer? {
+    ) -> SegmentWriter.Answer? {
         do throws(SegmentReader.Fault) {
             let reader = SegmentReader(files: self.writer.files)
-            return try reader.isWhole(record.name, at: place) ? .stored : nil
+            return try reader.isWhole(record.name, at: place) ? .done : nil
         } catch {
             switch error {
             case .noRecord, .file(.notFound): return nil
@@ -246,37 +244,116 @@ extension SegmentWriter.Result {
         }
     }
 
-    /// The index had no room for the rows of what was written: none of it is stored. The records
-    /// stay where they are, as copies that nobody was promised.
-    fileprivate mutating func takeBack(
-        _ written: Set<ChunkName>, of group: [SegmentWriter.Piece],
-        _ totals: (chunks: UInt64, sealedBytes: UInt64)
-    ) {
-        (self.chunks, self.sealedBytes) = totals
-        for (position, piece) in group.enumerated() where written.contains(piece.record.name) {
-            if self.answers[position] == .stored { self.answers[position] = .full }
+    /// Writes a chunk's record and makes it the one that is read.
+    private mutating func write(
+        _ piece: SegmentWriter.Piece, _ edit: inout IndexEdit, _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
+        let bytes = UInt64(piece.record.recordBytes)
+        guard try self.writer.makeRoom(bytes, for: .chunk, &room, &self.syncs) else {
+            return .full
         }
+        let place: ChunkIndex.Place
+        do throws(FileFault) { place = try self.writer.append(piece) } catch {
+            if case .full = error { return .full }
+            return .device("\(error)")
+        }
+        do throws(StoreFault) { try edit.enter(piece.record.name, at: place) } catch {
+            throw .final("index: \(error)")
+        }
+        return .done
     }
-}
 
-extension File {
-    /// Writes a header and the pieces of a body one behind the other. Small bodies leave in one
-    /// call; large pieces are not copied.
-    fileprivate func write(
-        _ header: [UInt8], pieces: [[UInt8]], at offset: UInt64
-    ) throws(FileFault) {
-        let copied = 128 << 10
-        var head = header
-        var rest = pieces[...]
-        while let piece = rest.first, head.count + piece.count <= copied {
-            head.append(contentsOf: piece)
-            rest = rest.dropFirst()
+    /// Names that the index does not hold need no tombstone: no record of theirs can be read.
+    private mutating func delete(
+        _ names: [ChunkName], _ time: Timestamp, _ edit: inout IndexEdit,
+        _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
+        var doomed: [SegmentFormat.Tombstones.Chunk] = []
+        do throws(StoreFault) {
+            for name in names {
+                guard let place = try edit.place(of: name) else { continue }
+                doomed.append(.init(name: name, slot: place.slot))
+            }
+        } catch { throw .final("index: \(error)") }
+        return try self.bury(doomed, time, &edit, &room)
+    }
+
+    /// Writes tombstones, as many to a record as it holds.
+    private mutating func bury(
+        _ chunks: [SegmentFormat.Tombstones.Chunk], _ time: Timestamp, _ edit: inout IndexEdit,
+        _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
+        var rest = chunks[...]
+        while !rest.isEmpty {
+            let part = Array(rest.prefix(SegmentFormat.mostTombstones))
+            rest = rest.dropFirst(part.count)
+            let bytes = UInt64(SegmentFormat.alignment)
+            guard try self.writer.makeRoom(bytes, for: .tombstones, &room, &self.syncs) else {
+                return .full
+            }
+            let position: ChunkIndex.Position
+            do throws(FileFault) {
+                position = try self.writer.append(.init(deletedAt: time, chunks: part))
+            } catch {
+                if case .full = error { return .full }
+                return .device("\(error)")
+            }
+            do throws(StoreFault) {
+                try edit.wroteTombstones(at: position)
+                for chunk in part { try edit.remove(chunk.name) }
+            } catch { throw .final("index: \(error)") }
+            self.tombstones += UInt64(part.count)
         }
-        try self.write(head, at: offset)
-        var position = offset + UInt64(head.count)
-        for piece in rest {
-            try self.write(piece, at: position)
-            position += UInt64(piece.count)
+        return .done
+    }
+
+    /// **A tombstone outlives every record that it makes void.** One that stands in a segment that
+    /// is emptied is written anew, unless no such record is left outside the segment, which goes as
+    /// a whole; or the chunk was stored again, and its later record makes the earlier ones void.
+    private mutating func move(
+        _ load: SegmentEmptying.Load, _ edit: inout IndexEdit, _ room: inout SegmentWriter.Room
+    ) throws(SegmentWriter.WriteFault) -> SegmentWriter.Answer {
+        for (piece, position) in load.pieces {
+            let place: ChunkIndex.Place?
+            do throws(StoreFault) { place = try edit.place(of: piece.record.name) } catch {
+                throw .final("index: \(error)")
+            }
+            // Deleted or written anew since it was read.
+            guard place?.position == position else { continue }
+            if piece.isLaidOut { _ = self.writer.buffer.lay(piece.record, piece.body) }
+            let answer = try self.write(piece, &edit, &room)
+            guard answer == .done else { return answer }
         }
+        for tombstones in load.tombstones {
+            var needed: [SegmentFormat.Tombstones.Chunk] = []
+            do throws(StoreFault) {
+                for chunk in tombstones.chunks {
+                    guard
+                        try edit.place(of: chunk.name) == nil,
+                        try self.writer.index.hasRemains(of: chunk.name, besides: load.segment)
+                    else { continue }
+                    needed.append(chunk)
+                }
+            } catch { throw .final("index: \(error)") }
+            let answer = try self.bury(needed, tombstones.deletedAt, &edit, &room)
+            guard answer == .done else { return answer }
+        }
+        return .done
+    }
+
+    /// What changes the index alone.
+    private static func note(
+        _ job: SegmentWriter.Job, in edit: inout IndexEdit
+    ) throws(StoreFault) -> SegmentWriter.Answer {
+        switch job {
+        case .gaveBack(let remains): try edit.gaveBack(remains)
+        case .leave(let segment):
+            // What the sums do not know to be empty stays, whatever was found in it.
+            guard try edit.usage(of: segment)?.liveBytes ?? 0 == 0 else { return .refused }
+            try edit.leave(segment)
+        case .left(let segment, let gone): edit.left(segment, gone)
+        case .put, .delete, .move: brokenInvariant("these write records")
+        }
+        return .done
     }
 }

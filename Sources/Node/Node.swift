@@ -263,6 +263,8 @@ private struct Roles {
             case .inUse(let directory):
                 throw .store("\(directory) is in use by another process; stop that one first")
             case .file(let reason), .index(let reason): throw .store(reason)
+            case .full: throw .store("no room in \(directory)")
+            case .closing: throw .store("\(directory) is being closed")
             }
         }
     }

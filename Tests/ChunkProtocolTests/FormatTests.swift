@@ -86,7 +86,8 @@ import Wire
 
     @Test func `a header is read where it was written and nowhere else`() throws {
         let header = SegmentFormat.header(of: self.record, segment: 3, offset: 8192)[...]
-        #expect(try SegmentFormat.readHeader(header, segment: 3, offset: 8192) == self.record)
+        #expect(
+            try SegmentFormat.readHeader(header, segment: 3, offset: 8192) == .chunk(self.record))
         #expect(throws: FormatFault.self) {
             try SegmentFormat.readHeader(header, segment: 4, offset: 8192)
         }
@@ -95,17 +96,50 @@ import Wire
         }
     }
 
-    @Test func `a tombstone is read back`() throws {
-        let record = SegmentFormat.Record(
-            tombstoneOf: ChunkName(incarnation: 1, counter: 2), slot: Slot(rawValue: 3),
-            storedAt: Timestamp(milliseconds: 4))
-        let header = SegmentFormat.header(of: record, segment: 0, offset: 0)
-        #expect(try SegmentFormat.readHeader(header[...], segment: 0, offset: 0) == record)
-        #expect(record.recordBytes == 4096)
+    private let tombstones = SegmentFormat.Tombstones(
+        deletedAt: Timestamp(milliseconds: 0x0102_0304_0506),
+        chunks: [
+            .init(name: ChunkName(incarnation: 7, counter: 9), slot: Slot(rawValue: 0x0a0b)),
+            .init(name: ChunkName(incarnation: 1, counter: 2), slot: Slot(rawValue: 3)),
+        ])
+
+    @Test func `the bytes of tombstones are for ever`() {
+        let record = SegmentFormat.record(of: self.tombstones, segment: 3, offset: 8192)
+        #expect(
+            Hex.encode(record.prefix(56))
+                == "48467462" + "0100" + "0200" + "0605040302010000" + "0700000000000000"
+                + "0900000000000000" + "0b0a" + "0100000000000000" + "0200000000000000" + "0300"
+                + "e398bf38")
+        #expect(record.count == 4096)
+        #expect(record.dropFirst(56).allSatisfy { $0 == 0 })
     }
 
-    @Test func `no changed byte of a header goes unseen, and no input traps`() {
-        let header = SegmentFormat.header(of: self.record, segment: 3, offset: 0)
+    @Test(arguments: [1, 2, 199, 200])
+    func `tombstones are read back where they were written, and nowhere else`(count: Int) throws {
+        let tombstones = SegmentFormat.Tombstones(
+            deletedAt: Timestamp(milliseconds: 4),
+            chunks: (0..<count).map {
+                .init(
+                    name: ChunkName(incarnation: 1, counter: UInt64($0)),
+                    slot: Slot(rawValue: UInt16($0)))
+            })
+        let record = SegmentFormat.record(of: tombstones, segment: 5, offset: 4096)[...]
+        #expect(
+            try SegmentFormat.readHeader(
+                record.prefix(SegmentFormat.mostHeaderBytes), segment: 5, offset: 4096)
+                == .tombstones(tombstones))
+        #expect(throws: FormatFault.self) {
+            try SegmentFormat.readHeader(record, segment: 5, offset: 0)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `no changed byte of a header goes unseen, and no input traps`(isTombstone: Bool) {
+        let record = SegmentFormat.record(of: self.tombstones, segment: 3, offset: 0)
+        let header =
+            isTombstone
+            ? Array(record.prefix(56))
+            : SegmentFormat.header(of: self.record, segment: 3, offset: 0)
         for position in header.indices {
             for bit in 0..<8 {
                 var damaged = header

@@ -158,22 +158,19 @@ struct RecoveryTests {
         // A dead process had come so far, and its index not.
         let late = TestChunk(3)
         let file = try machine.files.open(machine.segments[0], .update)
-        let records = [
-            SegmentFormat.Record(
-                chunk: late.name, slot: late.request.slot,
-                storedAt: Timestamp(milliseconds: 5), frames: late.request.frames),
-            SegmentFormat.Record(
-                tombstoneOf: TestChunk(1).name, slot: TestChunk(1).request.slot,
-                storedAt: Timestamp(milliseconds: 6)),
-            SegmentFormat.Record(
-                tombstoneOf: ChunkName(incarnation: 9, counter: 9), slot: Slot(rawValue: 1),
-                storedAt: Timestamp(milliseconds: 6)),
-        ]
-        for (position, record) in records.enumerated() {
-            let offset = UInt64(8192 + position * 4096)
-            let header = SegmentFormat.header(of: record, segment: 1, offset: offset)
-            try file.write(header + (position == 0 ? late.sealed : []), at: offset)
-        }
+        let record = SegmentFormat.Record(
+            chunk: late.name, slot: late.request.slot,
+            storedAt: Timestamp(milliseconds: 5), frames: late.request.frames)
+        try file.write(
+            SegmentFormat.header(of: record, segment: 1, offset: 8192) + late.sealed, at: 8192)
+        let tombstones = SegmentFormat.Tombstones(
+            deletedAt: Timestamp(milliseconds: 6),
+            chunks: [
+                .init(name: TestChunk(1).name, slot: TestChunk(1).request.slot),
+                .init(name: ChunkName(incarnation: 9, counter: 9), slot: Slot(rawValue: 1)),
+            ])
+        try file.write(
+            SegmentFormat.record(of: tombstones, segment: 1, offset: 12_288), at: 12_288)
         file.close()
         machine.run { store in
             #expect(store.counters.recordsRecovered.value == 1)

@@ -13,14 +13,14 @@ struct StoreMachine: Sendable {
 
     init(
         seed: UInt64 = 1, capacityBytes: UInt64 = 64 << 20, segmentBytes: UInt64 = 1 << 20,
-        reserveBytes: UInt64 = 0, intakeBudgetBytes: Int = 8 << 20
+        reserveBytes: UInt64 = 0, intakeBudgetBytes: Int = 8 << 20, spareBytes: Int = 8 << 10
     ) {
         self.simulator = Simulator(seed: seed)
         self.node = self.simulator.makeNode(
             "a", host: "10.0.0.1", capacityBytes: capacityBytes)
         self.settings = ChunkStoreSettings(
             directory: "/chunks", intakeBudgetBytes: intakeBudgetBytes,
-            reserveBytes: reserveBytes, segmentBytes: segmentBytes)
+            reserveBytes: reserveBytes, segmentBytes: segmentBytes, spareBytes: spareBytes)
     }
 
     var files: any FileSystem { self.node.environment.files }

@@ -197,7 +197,13 @@ struct CounterTests {
 
     private static func forge(_ file: any File) throws {
         let header = try file.read(SegmentFormat.mostHeaderBytes, at: 0)
-        let record = try SegmentFormat.readHeader(header[...], segment: 1, offset: 0)
+        guard
+            case .chunk(let record) = try SegmentFormat.readHeader(
+                header[...], segment: 1, offset: 0)
+        else {
+            Issue.record("the first record of a segment is a chunk's")
+            return
+        }
         var sealed = try file.read(record.sealedBytes, at: UInt64(record.headerBytes))
         sealed[17] ^= 1
         let forged = SegmentFormat.Record(
