@@ -24,6 +24,14 @@ package enum CatalogKeys {
         case manifestReferences = 0x44
         case chunkQueue = 0x60
         case deletion = 0x61
+        case upload = 0x50
+        case uploadProgress = 0x51
+        case uploadOfKey = 0x52
+        case uploadAge = 0x53
+        case completedUpload = 0x54
+        case completedUploadAge = 0x55
+        case doomedManifest = 0x56
+        case fingerprint = 0x57
     }
 
     /// Where `AppliedPosition` stands, in the family `rows`: what a restart reads durably.
@@ -141,13 +149,111 @@ package enum CatalogKeys {
         }
     }
 
+    // Uploads.
+
+    /// Uploads of a bucket, in the order they were opened.
+    static func uploads(of bucket: BucketName) -> [UInt8] {
+        Self.key(.upload) { $0.write(membersOf: bucket) }
+    }
+
+    static func upload(_ name: UploadName) -> [UInt8] { Self.key(.upload, of: name) }
+
+    static func uploadProgress(_ name: UploadName) -> [UInt8] {
+        Self.key(.uploadProgress, of: name)
+    }
+
+    static func completedUpload(_ name: UploadName) -> [UInt8] {
+        Self.key(.completedUpload, of: name)
+    }
+
+    /// What the listing rows of all uploads begin with whose keys begin with `prefix`.
+    static func uploadListing(of bucket: BucketName, prefix: [UInt8] = []) -> [UInt8] {
+        Self.key(.uploadOfKey) {
+            $0.write(membersOf: bucket)
+            $0.writeEscapedPrefix(prefix)
+        }
+    }
+
+    /// What the listing rows of all uploads of one key begin with.
+    static func uploadListing(of bucket: BucketName, key: [UInt8]) -> [UInt8] {
+        Self.key(.uploadOfKey) {
+            $0.write(membersOf: bucket)
+            $0.writeEscaped(key)
+        }
+    }
+
+    /// Orders the uploads of a bucket by key, and then by when they were opened.
+    static func uploadListing(of bucket: BucketName, key: [UInt8], _ id: UploadID) -> [UInt8] {
+        Self.key(.uploadOfKey) {
+            $0.write(membersOf: bucket)
+            $0.writeEscaped(key)
+            $0.write(id.rawValue)
+        }
+    }
+
+    static let uploadAges: [UInt8] = [Kind.uploadAge.rawValue]
+    static let completedUploadAges: [UInt8] = [Kind.completedUploadAge.rawValue]
+    static let doomedManifests: [UInt8] = [Kind.doomedManifest.rawValue]
+
+    /// Orders the uploads by how long no part of them came.
+    static func uploadAge(_ name: UploadName, touched: Timestamp) -> [UInt8] {
+        Self.key(.uploadAge, at: touched, name.bucket, name.id.rawValue)
+    }
+
+    static func completedUploadAge(_ name: UploadName, completed: Timestamp) -> [UInt8] {
+        Self.key(.completedUploadAge, at: completed, name.bucket, name.id.rawValue)
+    }
+
+    static func doomedManifest(_ name: DoomedManifest) -> [UInt8] {
+        Self.key(.doomedManifest, at: name.doomed, name.bucket, name.manifest.rawValue)
+    }
+
+    /// What the keys of a queue say that is ordered by time.
+    static func queued(_ key: [UInt8]) throws(FormatFault) -> (Timestamp, BucketName, UInt64) {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let time = Timestamp(milliseconds: try reader.read())
+        _ = try reader.read(UInt16.self)
+        let text = try reader.readEscaped(field: "bucket name")
+        guard let bucket = BucketName(String(decoding: text, as: UTF8.self)) else {
+            throw .invalid(field: "bucket name", offset: 11)
+        }
+        let number = try reader.read(UInt64.self)
+        try reader.finish()
+        return (time, bucket, number)
+    }
+
+    private static func key(
+        _ kind: Kind, at time: Timestamp, _ bucket: BucketName, _ number: UInt64
+    ) -> [UInt8] {
+        Self.key(kind) {
+            $0.write(time.milliseconds)
+            $0.write(membersOf: bucket)
+            $0.write(number)
+        }
+    }
+
+    private static func key(_ kind: Kind, of name: UploadName) -> [UInt8] {
+        Self.key(kind) {
+            $0.write(membersOf: name.bucket)
+            $0.write(name.id.rawValue)
+        }
+    }
+
+    /// By the slot alone: fingerprints of two buckets never meet.
+    static func fingerprint(_ fingerprint: ChunkFingerprint, in slot: Slot) -> [UInt8] {
+        Self.key(.fingerprint) {
+            $0.write(slot.rawValue)
+            $0.writeRaw(fingerprint.bytes)
+        }
+    }
+
     // In the families of their own.
 
     /// Slot ‖ bucket: what the keys of all its heads, or of all its manifests, begin with.
     static func members(of bucket: BucketName) -> [UInt8] {
         var writer = KeyWriter(capacity: 2 + bucket.text.utf8.count + 2 + 64)
-        writer.write(bucket.slot.rawValue)
-        writer.writeEscaped(bucket.text.utf8)
+        writer.write(membersOf: bucket)
         return writer.key
     }
 
@@ -159,10 +265,27 @@ package enum CatalogKeys {
 
     static func manifest(_ id: ManifestID, in bucket: BucketName) -> [UInt8] {
         var writer = KeyWriter(capacity: 2 + bucket.text.utf8.count + 2 + 8)
-        writer.write(bucket.slot.rawValue)
-        writer.writeEscaped(bucket.text.utf8)
+        writer.write(membersOf: bucket)
         writer.write(id.rawValue)
         return writer.key
+    }
+
+    /// Behind the root of its manifest, before that of the next.
+    static func part(_ number: PartNumber, of id: ManifestID, in bucket: BucketName) -> [UInt8] {
+        var writer = KeyWriter(capacity: 2 + bucket.text.utf8.count + 2 + 8 + 2)
+        writer.write(membersOf: bucket)
+        writer.write(id.rawValue)
+        writer.write(number.rawValue)
+        return writer.key
+    }
+
+    /// The rows of a manifest's parts from `first` on.
+    static func parts(
+        of id: ManifestID, in bucket: BucketName, from first: PartNumber
+    ) -> KeyRange {
+        KeyRange(
+            start: Self.part(first, of: id, in: bucket),
+            end: KeyRange.successor(ofPrefix: Self.manifest(id, in: bucket)))
     }
 
     static func key(_ kind: Kind, _ body: (inout KeyWriter) -> Void) -> [UInt8] {
@@ -170,5 +293,13 @@ package enum CatalogKeys {
         writer.write(kind.rawValue)
         body(&writer)
         return writer.key
+    }
+}
+
+extension KeyWriter {
+    /// Slot ‖ bucket.
+    fileprivate mutating func write(membersOf bucket: BucketName) {
+        self.write(bucket.slot.rawValue)
+        self.writeEscaped(bucket.text.utf8)
     }
 }

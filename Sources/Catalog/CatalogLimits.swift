@@ -45,6 +45,30 @@ package enum CatalogLimits {
     /// under memory pressure are more.
     package static let chunksPerManifest = 8_192
     package static let chunkBytes: UInt32 = 16 << 20
+    /// Chunks of one row of a manifest: a body with more comes in parts, so that no command and no
+    /// row grows with it.
+    package static let chunksPerRow = 64
+    /// The greatest number of a part (Amazon S3, "Multipart upload limits").
+    package static let partsPerUpload: UInt16 = 10_000
+    /// Bytes of one object: 10,000 parts of 5 GiB and some.
+    package static let objectBytes: UInt64 = 64 << 40
+    /// Rows of parts in one answer, and their bytes: the answer ends with the row that passes them.
+    package static let partRowsPerPage = 64
+    package static let partRowsPageBytes = 128 << 10
+    /// Rows of parts that one command releases, each with at most `chunksPerRow` chunks.
+    package static let partsPerSweep = 16
+    /// How exactly the time of an upload's last part is remembered.
+    package static let uploadTouchInterval: Duration = .seconds(3_600)
+    /// Log time for which an upload that was completed is remembered.
+    package static let completedUploadLifetime: Duration = .seconds(86_400)
+    /// Completed uploads that one command forgets when their time is over.
+    package static let completedUploadsSwept = 4
+    /// Uploads that may end together with their bucket. One with more is not empty.
+    package static let uploadsEndedWithBucket = 1_000
+    /// Uploads, or manifests, that a sweeper is told of at once.
+    package static let sweepPage = 256
+    /// Fingerprints that are looked up at once.
+    package static let fingerprintsPerQuery = 256
     /// What compression headers and seals may add to a chunk.
     package static let chunkSealBytes: UInt32 = 64 << 10
     /// Nodes a chunk may name that are not its homes.

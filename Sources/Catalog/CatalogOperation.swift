@@ -22,8 +22,18 @@ package enum CatalogOperation: Equatable, Sendable {
     case deleteBucket(BucketName)
     case putObject(PutObject)
     case deleteObject(DeleteObject)
+    case copyObject(CopyObject)
     case createAccessKey(AccessKey)
     case deleteAccessKey(AccessKeyID)
+
+    // Data groups: uploads, and manifests in parts.
+
+    case openUpload(OpenUpload)
+    case putPart(PutPart)
+    case completeUpload(CompleteUpload)
+    case abortUpload(AbortUpload)
+    /// Releases the next parts of a manifest that is doomed, at most `CatalogLimits.partsPerSweep`.
+    case sweepManifest(DoomedManifest)
 
     // Data groups: the death of chunks.
 
@@ -58,6 +68,12 @@ package enum CatalogOperation: Equatable, Sendable {
         case .deleteBucket(let name): name.slot
         case .putObject(let put): put.bucket.slot
         case .deleteObject(let delete): delete.bucket.slot
+        case .copyObject(let copy): copy.bucket.slot
+        case .openUpload(let open): open.bucket.slot
+        case .putPart(let put): put.upload.bucket.slot
+        case .completeUpload(let complete): complete.upload.bucket.slot
+        case .abortUpload(let abort): abort.upload.bucket.slot
+        case .sweepManifest(let doomed): doomed.bucket.slot
         case .createAccessKey(let key): key.id.slot
         case .deleteAccessKey(let id): id.slot
         case .fileBadCopy(let filed): filed.chunk.slot
@@ -76,12 +92,14 @@ package enum CatalogOperation: Equatable, Sendable {
     package var mayRepeat: Bool {
         switch self {
         case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey,
-            .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks, .fileBadCopy,
-            .correctReferences, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
-            .setLayout, .setGroupTable,
-            .addLinkKey, .removeLinkKey:
+            .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions, .confirmDeletions,
+            .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap, .finishBootstrap,
+            .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
+            .removeLinkKey:
             true
-        case .createBucket, .deleteBucket, .putObject, .deleteObject, .deleteAccessKey: false
+        case .createBucket, .deleteBucket, .putObject, .deleteObject, .copyObject,
+            .deleteAccessKey, .openUpload, .putPart, .completeUpload:
+            false
         }
     }
 
@@ -90,7 +108,8 @@ package enum CatalogOperation: Equatable, Sendable {
         switch self {
         case .unreadable, .openSession: .anyGroup
         case .adoptSlots, .releaseSlots, .createBucket, .deleteBucket, .putObject, .deleteObject,
-            .createAccessKey, .deleteAccessKey, .condemnChunks, .authoriseDeletions,
+            .copyObject, .createAccessKey, .deleteAccessKey, .openUpload, .putPart,
+            .completeUpload, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences:
             .dataGroups
         case .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
@@ -184,15 +203,26 @@ package struct PutObject: Equatable, Sendable {
     }
 }
 
-/// Where the bytes of a new version are.
-package enum ObjectContent: Equatable, Sendable {
-    /// Bytes under the key of the bucket of version `sealedFor`, and refused by any other: an edge
-    /// may remember a key for a while after the bucket was deleted and made again, and what it seals
+/// Bytes that were stored for a command.
+package struct ObjectContent: Equatable, Sendable {
+    /// Inline or in chunks: parts come by an upload.
+    package let manifest: Manifest
+    package let placedBy: LayoutVersion
+    /// The version of the bucket whose key sealed the bytes. Any other refuses them: an edge may
+    /// remember a key for a while after the bucket was deleted and made again, and what it seals
     /// with that one nobody could ever open.
-    case new(Manifest, placedBy: LayoutVersion, sealedFor: VersionID)
-    /// Those of a manifest of the same bucket, which both then share: a copy. It needs no version of
-    /// the bucket: no manifest outlives its bucket, and no identity of one is used again.
-    case existing(ManifestID)
+    package let sealedFor: VersionID
+    package let deduplication: Deduplication
+
+    package init(
+        _ manifest: Manifest, placedBy: LayoutVersion, sealedFor: VersionID,
+        deduplication: Deduplication = .none
+    ) {
+        self.manifest = manifest
+        self.placedBy = placedBy
+        self.sealedFor = sealedFor
+        self.deduplication = deduplication
+    }
 }
 
 package struct DeleteObject: Equatable, Sendable {

@@ -16,6 +16,12 @@ extension CatalogOperation: WireMessage {
         case .deleteObject(let delete): writer.write(tag: 7) { $0.write(delete) }
         case .createAccessKey(let key): writer.write(tag: 8) { $0.write(key) }
         case .deleteAccessKey(let id): writer.write(tag: 9) { $0.write(id) }
+        case .copyObject(let copy): writer.write(tag: 16) { $0.write(copy) }
+        case .openUpload(let open): writer.write(tag: 17) { $0.write(open) }
+        case .putPart(let put): writer.write(tag: 18) { $0.write(put) }
+        case .completeUpload(let complete): writer.write(tag: 19) { $0.write(complete) }
+        case .abortUpload(let abort): writer.write(tag: 20) { $0.write(abort) }
+        case .sweepManifest(let doomed): writer.write(tag: 21) { $0.write(doomed) }
         case .bootstrap(let bootstrap): writer.write(tag: 32) { $0.write(bootstrap) }
         case .finishBootstrap: writer.write(UInt8(33))
         case .registerNode(let record): writer.write(tag: 34) { $0.write(record) }
@@ -53,6 +59,12 @@ extension CatalogOperation: WireMessage {
         case 7: self = .deleteObject(try DeleteObject(from: &reader))
         case 8: self = .createAccessKey(try AccessKey(from: &reader))
         case 9: self = .deleteAccessKey(try AccessKeyID(from: &reader))
+        case 16: self = .copyObject(try CopyObject(from: &reader))
+        case 17: self = .openUpload(try OpenUpload(from: &reader))
+        case 18: self = .putPart(try PutPart(from: &reader))
+        case 19: self = .completeUpload(try CompleteUpload(from: &reader))
+        case 20: self = .abortUpload(try AbortUpload(from: &reader))
+        case 21: self = .sweepManifest(try DoomedManifest(from: &reader))
         case 32: self = .bootstrap(try Bootstrap(from: &reader))
         case 33: self = .finishBootstrap
         case 34: self = .registerNode(try NodeRecord(from: &reader))

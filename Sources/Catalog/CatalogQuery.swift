@@ -18,6 +18,23 @@ package enum CatalogQuery: Equatable, Sendable {
     case deletions(ListDeletions)
     /// At most `CatalogLimits.chunksPerSweep`.
     case chunkStates([ChunkKey])
+    /// Rows of a manifest's parts from a number on, at most `CatalogLimits.partRowsPerPage`; fewer,
+    /// and at least one, where they are long. No row where one was says that the manifest is doomed.
+    case manifestParts(BucketName, ManifestID, from: PartNumber, limit: Int)
+    /// An upload that is open, or that was completed lately.
+    case upload(UploadName)
+    case uploads(ListUploads)
+    /// One page of an upload's parts behind a number, at most `CatalogLimits.listPage`.
+    case uploadParts(UploadName, after: PartNumber?, limit: Int)
+    /// The chunks of the bucket that these fingerprints are of, where some object still has them.
+    case deduplicated(BucketName, [ChunkFingerprint])
+
+    // Data groups, for whoever sweeps them.
+
+    /// Uploads that no part came to since, the one that was silent longest first.
+    case abandonedUploads(untouchedSince: Timestamp, limit: Int)
+    /// Manifests to be released piece by piece that were doomed by then, the oldest first.
+    case doomedManifests(before: Timestamp, limit: Int)
 
     // Any group.
 
@@ -39,12 +56,15 @@ package enum CatalogQuery: Equatable, Sendable {
     package var slot: Slot? {
         switch self {
         case .object(let bucket, _, _), .manifest(let bucket, _), .bucket(let bucket): bucket.slot
+        case .manifestParts(let bucket, _, _, _), .deduplicated(let bucket, _): bucket.slot
         case .objects(let list): list.bucket.slot
+        case .uploads(let list): list.bucket.slot
+        case .upload(let name), .uploadParts(let name, _, _): name.bucket.slot
         case .accessKey(let id): id.slot
         // Their chunks are of many slots, each asked for itself.
         case .deletions, .chunkStates: nil
         case .buckets, .slot, .session, .applied, .cluster, .layout, .nodes, .groupTable, .linkKeys,
-            .incarnation:
+            .incarnation, .abandonedUploads, .doomedManifests:
             nil
         }
     }
@@ -68,6 +88,15 @@ package enum CatalogAnswer: Equatable, Sendable {
     case deletions(DeletionPage)
     /// In the order of the question.
     case chunkStates([ChunkState])
+    case manifestParts([ManifestPart])
+    case upload(Upload, UploadProgress)
+    case completedUpload(CompletedUpload)
+    case uploads(UploadPage)
+    case uploadParts(UploadPartPage)
+    /// One for each fingerprint; nil where there is no such chunk.
+    case deduplicated([ChunkReference?])
+    case abandonedUploads([UploadName])
+    case doomedManifests([DoomedManifest])
     case session(Session)
     case applied(AppliedPosition)
     case cluster(Cluster)
@@ -91,7 +120,8 @@ package enum CatalogAnswer: Equatable, Sendable {
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
         case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
             .chunkStates, .session, .applied, .layout, .layoutUnchanged, .nodes, .groupTable,
-            .incarnation:
+            .incarnation, .manifestParts, .upload, .completedUpload, .uploads, .uploadParts,
+            .deduplicated, .abandonedUploads, .doomedManifests:
             self
         }
     }

@@ -26,6 +26,36 @@ extension CatalogQuery: WireMessage {
         case .applied: writer.write(UInt8(9))
         case .deletions(let list): writer.write(tag: 128) { $0.write(list) }
         case .chunkStates(let keys): writer.write(tag: 129) { $0.writeMessages(keys) }
+        case .manifestParts(let bucket, let manifest, let first, let limit):
+            writer.write(tag: 16) {
+                $0.write(bucket)
+                $0.write(manifest.rawValue)
+                $0.write(first)
+                $0.write(UInt32(limit))
+            }
+        case .upload(let name): writer.write(tag: 17) { $0.write(name) }
+        case .uploads(let list): writer.write(tag: 18) { $0.write(list) }
+        case .uploadParts(let name, let last, let limit):
+            writer.write(tag: 19) {
+                $0.write(name)
+                $0.writeOptionalMessage(last)
+                $0.write(UInt32(limit))
+            }
+        case .deduplicated(let bucket, let fingerprints):
+            writer.write(tag: 20) {
+                $0.write(bucket)
+                $0.writeMessages(fingerprints)
+            }
+        case .abandonedUploads(let time, let limit):
+            writer.write(tag: 21) {
+                $0.write(time)
+                $0.write(UInt32(limit))
+            }
+        case .doomedManifests(let time, let limit):
+            writer.write(tag: 22) {
+                $0.write(time)
+                $0.write(UInt32(limit))
+            }
         case .cluster: writer.write(UInt8(32))
         case .layout(let known): writer.write(tag: 33) { $0.write(known.rawValue) }
         case .nodes: writer.write(UInt8(34))
@@ -54,6 +84,30 @@ extension CatalogQuery: WireMessage {
         case 9: self = .applied
         case 128: self = .deletions(try ListDeletions(from: &reader))
         case 129: self = .chunkStates(try reader.readChunkKeys())
+        case 16:
+            self = .manifestParts(
+                try BucketName(from: &reader), ManifestID(rawValue: try reader.read()),
+                from: try PartNumber(from: &reader),
+                limit: try reader.readPageLimit(CatalogLimits.partRowsPerPage))
+        case 17: self = .upload(try UploadName(from: &reader))
+        case 18: self = .uploads(try ListUploads(from: &reader))
+        case 19:
+            self = .uploadParts(
+                try UploadName(from: &reader), after: try reader.readOptionalMessage(),
+                limit: try reader.readPageLimit(CatalogLimits.listPage))
+        case 20:
+            self = .deduplicated(
+                try BucketName(from: &reader),
+                try reader.readMessages(
+                    field: "fingerprints", limit: CatalogLimits.fingerprintsPerQuery))
+        case 21:
+            self = .abandonedUploads(
+                untouchedSince: try reader.readTimestamp(),
+                limit: try reader.readPageLimit(CatalogLimits.sweepPage))
+        case 22:
+            self = .doomedManifests(
+                before: try reader.readTimestamp(),
+                limit: try reader.readPageLimit(CatalogLimits.sweepPage))
         case 32: self = .cluster
         case 33: self = .layout(known: LayoutVersion(try reader.read()))
         case 34: self = .nodes
@@ -85,6 +139,21 @@ extension CatalogAnswer: WireMessage {
         case .slot(let ownership): writer.write(tag: 10) { $0.write(ownership) }
         case .session(let session): writer.write(tag: 11) { $0.write(session) }
         case .applied(let position): writer.write(tag: 12) { $0.write(position) }
+        case .manifestParts(let parts): writer.write(tag: 16) { $0.writeMessages(parts) }
+        case .upload(let upload, let progress):
+            writer.write(tag: 17) {
+                $0.write(upload)
+                $0.write(progress)
+            }
+        case .completedUpload(let upload): writer.write(tag: 18) { $0.write(upload) }
+        case .uploads(let page): writer.write(tag: 19) { $0.write(page) }
+        case .uploadParts(let page): writer.write(tag: 20) { $0.write(page) }
+        case .deduplicated(let chunks):
+            writer.write(tag: 21) {
+                $0.writeArray(chunks) { $0.writeOptionalMessage($1) }
+            }
+        case .abandonedUploads(let names): writer.write(tag: 22) { $0.writeMessages(names) }
+        case .doomedManifests(let names): writer.write(tag: 23) { $0.writeMessages(names) }
         case .cluster(let cluster): writer.write(tag: 32) { $0.write(cluster) }
         case .layout(let layout): writer.write(tag: 33) { $0.write(layout) }
         case .layoutUnchanged: writer.write(UInt8(34))
@@ -120,6 +189,27 @@ extension CatalogAnswer: WireMessage {
             self = .chunkStates(
                 try reader.readMessages(
                     field: "chunks", limit: CatalogLimits.chunksPerSweep))
+        case 16:
+            self = .manifestParts(
+                try reader.readMessages(field: "parts", limit: CatalogLimits.partRowsPerPage))
+        case 17:
+            self = .upload(try Upload(from: &reader), try UploadProgress(from: &reader))
+        case 18: self = .completedUpload(try CompletedUpload(from: &reader))
+        case 19: self = .uploads(try UploadPage(from: &reader))
+        case 20: self = .uploadParts(try UploadPartPage(from: &reader))
+        case 21:
+            self = .deduplicated(
+                try reader.readArray(
+                    field: "chunks", limit: CatalogLimits.fingerprintsPerQuery
+                ) { (reader) throws(FormatFault) in
+                    try reader.readOptionalMessage(ChunkReference.self)
+                })
+        case 22:
+            self = .abandonedUploads(
+                try reader.readMessages(field: "uploads", limit: CatalogLimits.sweepPage))
+        case 23:
+            self = .doomedManifests(
+                try reader.readMessages(field: "manifests", limit: CatalogLimits.sweepPage))
         case 32: self = .cluster(try Cluster(from: &reader))
         case 33: self = .layout(try Layout(from: &reader))
         case 34: self = .layoutUnchanged

@@ -23,6 +23,26 @@ extension CatalogView {
         case .objects(let list):
             return try self.hasBucket(list.bucket)
                 ? .objects(try self.objects(list)) : .noSuchBucket
+        case .manifestParts(let bucket, let id, let first, let limit):
+            return .manifestParts(try self.parts(of: id, in: bucket, from: first, limit: limit))
+        case .upload(let name): return try self.answerUpload(name)
+        case .uploads(let list):
+            return try self.hasBucket(list.bucket)
+                ? .uploads(try self.uploads(list)) : .noSuchBucket
+        case .uploadParts(let name, let last, let limit):
+            return try self.parts(of: name, after: last, limit: limit).map { .uploadParts($0) }
+                ?? .absent
+        case .deduplicated(let bucket, let fingerprints):
+            var chunks: [ChunkReference?] = []
+            for fingerprint in fingerprints {
+                chunks.append(try self.chunk(fingerprint, in: bucket.slot))
+            }
+            return .deduplicated(chunks)
+        case .abandonedUploads(let time, let limit):
+            return .abandonedUploads(
+                try self.abandonedUploads(untouchedSince: time, limit: limit))
+        case .doomedManifests(let time, let limit):
+            return .doomedManifests(try self.doomedManifests(before: time, limit: limit))
         case .accessKey(let id): return try self.accessKey(id).map { .accessKey($0) } ?? .absent
         case .slot(let slot): return try self.ownership(of: slot).map { .slot($0) } ?? .absent
         case .deletions(let list): return .deletions(try self.deletions(list))
@@ -42,6 +62,14 @@ extension CatalogView {
         case .linkKeys: return .linkKeys(try self.linkKeys())
         case .incarnation: return .incarnation(try self.greatestIncarnation())
         }
+    }
+
+    private func answerUpload(_ name: UploadName) throws(StoreFault) -> CatalogAnswer {
+        if let upload = try self.upload(name), let progress = try self.progress(of: name) {
+            return .upload(upload, progress)
+        }
+        if let completed = try self.completedUpload(name) { return .completedUpload(completed) }
+        return try self.hasBucket(name.bucket) ? .absent : .noSuchBucket
     }
 
     private func answerObject(

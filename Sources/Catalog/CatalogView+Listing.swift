@@ -24,7 +24,7 @@ extension CatalogView {
         while page.objects.count + page.commonPrefixes.count < limit {
             guard let pair = try cursor.next() else { return page }
             let key = pair.key.dropFirst(members.count)
-            if let prefix = Self.commonPrefix(of: key, in: list) {
+            if let prefix = Self.commonPrefix(of: key, behind: list.prefix.count, list.delimiter) {
                 page.commonPrefixes.append(prefix)
                 end = .afterPrefix(prefix)
                 guard Self.seek(cursor, past: members + prefix) else { return page }
@@ -75,21 +75,21 @@ extension CatalogView {
     }
 
     /// Steps over every key that begins with `prefix`; false when no key can be behind them.
-    private static func seek(_ cursor: any OrderedCursor, past prefix: [UInt8]) -> Bool {
+    static func seek(_ cursor: any OrderedCursor, past prefix: [UInt8]) -> Bool {
         guard let next = KeyRange.successor(ofPrefix: prefix) else { return false }
         cursor.seek(next)
         return true
     }
 
-    /// The key up to and with the first delimiter behind the listing's prefix; nil without one.
-    private static func commonPrefix(
-        of key: ArraySlice<UInt8>, in list: ListObjects
+    /// The key up to and with the first delimiter behind its first bytes; nil without one.
+    static func commonPrefix(
+        of key: ArraySlice<UInt8>, behind prefixBytes: Int, _ delimiter: [UInt8]
     ) -> [UInt8]? {
-        guard let first = list.delimiter.first else { return nil }
-        var rest = key.dropFirst(list.prefix.count)
+        guard let first = delimiter.first else { return nil }
+        var rest = key.dropFirst(prefixBytes)
         while let start = rest.firstIndex(of: first) {
-            if rest[start...].starts(with: list.delimiter) {
-                return Array(key[..<(start + list.delimiter.count)])
+            if rest[start...].starts(with: delimiter) {
+                return Array(key[..<(start + delimiter.count)])
             }
             rest = rest[(start + 1)...]
         }

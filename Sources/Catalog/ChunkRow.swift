@@ -31,10 +31,13 @@ package struct ChunkRow: Equatable, Sendable {
     /// When the count of references was last corrected: what an audit counted before then is not
     /// taken a second time. Zero: never.
     package var corrected: LogIndex
+    /// What its plain bytes are found by, where a client stated their hash; nil once condemned.
+    package var fingerprint: ChunkFingerprint?
 
     package init(
         life: ChunkLife, sealedLength: UInt32, placedBy: LayoutVersion, exceptions: [NodeID],
-        suspects: [NodeID] = [], corrected: LogIndex = .zero
+        suspects: [NodeID] = [], corrected: LogIndex = .zero,
+        fingerprint: ChunkFingerprint? = nil
     ) {
         self.life = life
         self.sealedLength = sealedLength
@@ -42,6 +45,7 @@ package struct ChunkRow: Equatable, Sendable {
         self.exceptions = exceptions
         self.suspects = suspects
         self.corrected = corrected
+        self.fingerprint = fingerprint
     }
 
     /// How many manifests name it; one that names it twice counts twice.
@@ -68,7 +72,7 @@ package struct ChunkRow: Equatable, Sendable {
 /// 4. A name is given once and never again, so what is deleted under it is what was condemned.
 ///
 /// **The races.** *A commit and a condemnation* stand in one log: whichever comes first refuses the
-/// other. *A copy of a manifest whose last head just went* finds no manifest (`.noSuchManifest`); a
+/// other. *A copy of a version that was just replaced* is refused (`.sourceChanged`); a
 /// deduplicated reference finds the chunk `unreferenced` and takes it back, or is refused. *A change
 /// of leader* between two steps changes nothing: every step is in these rows, and the next leader
 /// reads them. *A clock that jumps* moves log time, which decides only how long a step waits, never
@@ -129,6 +133,7 @@ extension ChunkRow: WireMessage {
         writer.writeNodes(self.exceptions)
         writer.writeNodes(self.suspects)
         writer.write(self.corrected.rawValue)
+        writer.writeOptionalMessage(self.fingerprint)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
@@ -139,7 +144,7 @@ extension ChunkRow: WireMessage {
             exceptions: try ChunkReference.readExceptions(from: &reader),
             suspects: try reader.readNodes(
                 field: "suspects", limit: CatalogLimits.suspectsPerChunk),
-            corrected: LogIndex(try reader.read()))
+            corrected: LogIndex(try reader.read()), fingerprint: try reader.readOptionalMessage())
     }
 }
 

@@ -53,8 +53,10 @@ extension CatalogOperation {
         case .condemnChunks(let condemn): condemn.holder.map { .node($0) } ?? .leader
         case .confirmDeletions(let confirm): .node(confirm.node)
         case .fileBadCopy, .unreadable, .openSession, .adoptSlots, .releaseSlots, .createBucket,
-            .deleteBucket, .putObject, .deleteObject, .createAccessKey, .deleteAccessKey,
-            .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
+            .deleteBucket, .putObject, .deleteObject, .copyObject, .createAccessKey,
+            .deleteAccessKey, .openUpload, .putPart, .completeUpload, .abortUpload,
+            .sweepManifest, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
+            .setLayout,
             .setGroupTable, .addLinkKey, .removeLinkKey:
             .anyNode
         }

@@ -40,8 +40,8 @@ package enum CommandResult: Equatable, Sendable {
     case preconditionFailed
     /// A precondition asked for a current version, and there is none.
     case noSuchKey
-    /// The manifest to share is gone.
-    case noSuchManifest
+    /// The source of a copy is no longer the version that was to be copied; nothing changed.
+    case sourceChanged
     /// The chunk may not be named any more: it is about to be deleted, or is gone. Nothing changed;
     /// the bytes must be stored anew, under another name.
     case chunkCondemned(ChunkName)
@@ -50,6 +50,19 @@ package enum CommandResult: Equatable, Sendable {
 
     /// What became of each chunk of a command about their deletion, in its order.
     case chunks([ChunkVerdict])
+    case uploadOpened(UploadID)
+    /// It never was, was aborted, was completed longer ago than is remembered, or is of another key.
+    case noSuchUpload
+    case partStored(revision: UInt64, at: Timestamp)
+    /// A part came after `revision` was read: read the parts again. Nothing changed.
+    case uploadChanged(revision: UInt64)
+    /// A repeat, or somebody else, completed the upload before: `CatalogQuery.upload` says to what.
+    case uploadCompletedBefore(VersionID, at: Timestamp)
+    case uploadAborted
+    /// A part came since; nothing changed.
+    case uploadActive
+    /// Whether nothing of the manifest is left.
+    case manifestSwept(isDone: Bool)
 
     case accessKeyCreated
     /// The identity stands already, with other contents.

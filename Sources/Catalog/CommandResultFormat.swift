@@ -19,13 +19,23 @@ extension CommandResult: WireMessage {
         case .objectDeleted(let existed): writer.write(existed)
         case .chunkCondemned(let name): writer.write(name)
         case .chunks(let verdicts): writer.writeArray(verdicts) { $0.write($1.rawValue) }
+        case .uploadOpened(let id): writer.write(id.rawValue)
+        case .partStored(let revision, let time):
+            writer.write(revision)
+            writer.write(time)
+        case .uploadChanged(let revision): writer.write(revision)
+        case .uploadCompletedBefore(let version, let time):
+            writer.write(version.rawValue)
+            writer.write(time)
+        case .manifestSwept(let isDone): writer.write(isDone)
         case .bootstrappedBefore(let cluster): writer.writeRaw(cluster.bytes)
         case .incarnation(let number): writer.write(number)
         case .layoutSet(let version), .layoutChanged(let version): writer.write(version.rawValue)
         case .groupTableSet(let version), .groupTableChanged(let version): writer.write(version)
         case .malformed, .wrongGroup, .sessionUnknown, .limitReached, .bucketCreated,
             .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
-            .bucketReplaced, .preconditionFailed, .noSuchKey, .noSuchManifest, .accessKeyCreated,
+            .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
+            .noSuchUpload, .uploadAborted, .uploadActive,
             .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
             .nodeIdentityUsed, .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved:
             break
@@ -52,7 +62,7 @@ extension CommandResult: WireMessage {
         case .stored: 22
         case .preconditionFailed: 23
         case .noSuchKey: 24
-        case .noSuchManifest: 25
+        case .sourceChanged: 25
         case .objectDeleted: 26
         case .accessKeyCreated: 27
         case .accessKeyTaken: 28
@@ -60,6 +70,14 @@ extension CommandResult: WireMessage {
         case .bucketReplaced: 30
         case .chunkCondemned: 128
         case .chunks: 129
+        case .uploadOpened: 40
+        case .noSuchUpload: 41
+        case .partStored: 42
+        case .uploadChanged: 43
+        case .uploadCompletedBefore: 44
+        case .uploadAborted: 45
+        case .uploadActive: 46
+        case .manifestSwept: 47
         case .bootstrapped: 64
         case .bootstrappedBefore: 65
         case .bootstrapFinished: 66
@@ -82,6 +100,8 @@ extension CommandResult: WireMessage {
         if let result = try Self.readShared(tag, from: &reader) {
             self = result
         } else if let result = try Self.readData(tag, from: &reader) {
+            self = result
+        } else if let result = try Self.readUploads(tag, from: &reader) {
             self = result
         } else if let result = try Self.readSystem(tag, from: &reader) {
             self = result
@@ -120,7 +140,7 @@ extension CommandResult: WireMessage {
         case 22: .stored(VersionID(rawValue: try reader.read()), at: try reader.readTimestamp())
         case 23: .preconditionFailed
         case 24: .noSuchKey
-        case 25: .noSuchManifest
+        case 25: .sourceChanged
         case 26: .objectDeleted(existed: try reader.readBool())
         case 27: .accessKeyCreated
         case 28: .accessKeyTaken
@@ -128,6 +148,24 @@ extension CommandResult: WireMessage {
         case 30: .bucketReplaced
         case 128: .chunkCondemned(try ChunkName(from: &reader))
         case 129: .chunks(try reader.readVerdicts())
+        default: nil
+        }
+    }
+
+    private static func readUploads(
+        _ tag: UInt8, from reader: inout ByteReader
+    ) throws(FormatFault) -> Self? {
+        switch tag {
+        case 40: .uploadOpened(UploadID(rawValue: try reader.read()))
+        case 41: .noSuchUpload
+        case 42: .partStored(revision: try reader.read(), at: try reader.readTimestamp())
+        case 43: .uploadChanged(revision: try reader.read())
+        case 44:
+            .uploadCompletedBefore(
+                VersionID(rawValue: try reader.read()), at: try reader.readTimestamp())
+        case 45: .uploadAborted
+        case 46: .uploadActive
+        case 47: .manifestSwept(isDone: try reader.readBool())
         default: nil
         }
     }

@@ -22,6 +22,11 @@ extension EntryApplication {
     mutating func deleteBucket(_ name: BucketName) throws(StoreFault) -> CommandResult {
         guard let bucket = try self.bucket(name) else { return .noSuchBucket }
         guard try !self.view.hasObjects(name) else { return .bucketNotEmpty }
+        // Uploads end with their bucket: their parts could be opened with its key alone.
+        let most = CatalogLimits.uploadsEndedWithBucket
+        let uploads = try self.view.uploads(of: name, limit: most + 1)
+        guard uploads.count <= most else { return .bucketNotEmpty }
+        for upload in uploads { try self.end(upload) }
         self.setBucket(name, nil)
         self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))
         self.invalidate(name, nil)

@@ -5,29 +5,58 @@ internal import Wire
 
 /// The references that manifests hold on chunks, and the queues in which chunks without any wait.
 extension EntryApplication {
-    /// Why a command may not name these chunks: one of them is condemned, or gone already. To be
-    /// asked before anything is written.
+    /// Why a command may not name these chunks: one of them is condemned, or gone already, or is to
+    /// be shared and is not there. To be asked before anything is written: a command that is refused
+    /// changes nothing.
     func refusal(
-        toName chunks: [ChunkReference], in slot: Slot
+        of content: ObjectContent, in slot: Slot
     ) throws(StoreFault) -> CommandResult? {
-        for chunk in chunks {
-            switch try self.view.chunk(chunk.name, in: slot)?.life {
-            case nil, .referenced, .unreferenced: continue
+        guard case .chunks(let chunks) = content.manifest else { return nil }
+        var shared = content.deduplication.shared[...]
+        for (place, chunk) in chunks.enumerated() {
+            let isShared = shared.first.map { Int($0) == place } ?? false
+            if isShared { shared.removeFirst() }
+            guard let row = try self.view.chunk(chunk.name, in: slot) else {
+                if isShared { return .chunkCondemned(chunk.name) }
+                continue
+            }
+            switch row.life {
+            case .referenced, .unreferenced:
+                // Another chunk of the same name would open to other bytes.
+                if isShared, row.sealedLength != chunk.sealedLength {
+                    return .chunkCondemned(chunk.name)
+                }
             case .condemned, .authorised, .deleted: return .chunkCondemned(chunk.name)
             }
         }
         return nil
     }
 
+    /// Adds a reference to each chunk, and makes those findable that have a fingerprint.
+    mutating func retainChunks(of content: ObjectContent, in slot: Slot) throws(StoreFault) {
+        guard case .chunks(let chunks) = content.manifest else { return }
+        var entries = content.deduplication.entries[...]
+        for (place, chunk) in chunks.enumerated() {
+            var fingerprint: ChunkFingerprint?
+            if let entry = entries.first, Int(entry.position) == place {
+                fingerprint = entry.fingerprint
+                entries.removeFirst()
+            }
+            try self.retain(chunk, in: slot, placedBy: content.placedBy, fingerprint)
+        }
+    }
+
     /// Adds a reference; the row comes with the first one.
-    mutating func retain(
-        _ chunk: ChunkReference, in slot: Slot, placedBy layout: LayoutVersion
+    private mutating func retain(
+        _ chunk: ChunkReference, in slot: Slot, placedBy layout: LayoutVersion,
+        _ fingerprint: ChunkFingerprint?
     ) throws(StoreFault) {
         let key = ChunkKey(slot: slot, name: chunk.name)
         guard var row = try self.view.chunk(chunk.name, in: slot) else {
-            let row = ChunkRow(
+            var row = ChunkRow(
                 life: .referenced(1), sealedLength: chunk.sealedLength, placedBy: layout,
                 exceptions: chunk.exceptions)
+            self.enter(fingerprint, of: chunk, in: slot, &row)
             return self.set(key, to: row)
         }
         switch row.life {
@@ -38,7 +67,27 @@ extension EntryApplication {
         case .condemned, .authorised, .deleted:
             brokenInvariant("a command that names condemned chunk \(key) is refused before")
         }
+        self.enter(fingerprint, of: chunk, in: slot, &row)
         self.set(key, to: row)
+    }
+
+    private func enter(
+        _ fingerprint: ChunkFingerprint?, of chunk: ChunkReference, in slot: Slot,
+        _ row: inout ChunkRow
+    ) {
+        guard let fingerprint, row.fingerprint == nil else { return }
+        row.fingerprint = fingerprint
+        self.put(CatalogFamilies.rows, CatalogKeys.fingerprint(fingerprint, in: slot), chunk.row)
+    }
+
+    /// Makes a chunk unfindable by its content, as condemning it has to.
+    func forgetFingerprint(of key: ChunkKey, _ row: inout ChunkRow) throws(StoreFault) {
+        guard let fingerprint = row.fingerprint else { return }
+        row.fingerprint = nil
+        let place = CatalogKeys.fingerprint(fingerprint, in: key.slot)
+        // Another chunk with the same bytes may have taken its place.
+        let found = try self.view.row(CatalogFamilies.rows, place, as: ChunkReference.self)
+        if found?.name == key.name { self.delete(CatalogFamilies.rows, place) }
     }
 
     /// Takes a reference away; a chunk that loses its last one waits to be condemned.

@@ -24,6 +24,7 @@ extension EntryApplication {
         case .unreferenced(let since):
             self.dequeue(key, from: .unreferenced, since.time)
             self.enqueue(key, in: .condemned, since.time)
+            try self.forgetFingerprint(of: key, &row)
             row.life = .condemned(since)
             self.set(key, to: row)
             return .done

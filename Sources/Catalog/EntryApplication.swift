@@ -67,6 +67,13 @@ struct EntryApplication {
         case .deleteBucket(let name): return try self.deleteBucket(name)
         case .putObject(let put): return try self.put(put, versionBase: versionBase)
         case .deleteObject(let delete): return try self.delete(delete)
+        case .copyObject(let copy): return try self.copy(copy, versionBase: versionBase)
+        case .openUpload(let open): return try self.open(open, versionBase: versionBase)
+        case .putPart(let put): return try self.put(put)
+        case .completeUpload(let complete):
+            return try self.complete(complete, versionBase: versionBase)
+        case .abortUpload(let abort): return try self.abort(abort)
+        case .sweepManifest(let doomed): return try self.sweep(doomed)
         case .createAccessKey(let key): return try self.create(key)
         case .deleteAccessKey(let id): return try self.deleteAccessKey(id)
         case .condemnChunks(let condemn): return try self.condemn(condemn)

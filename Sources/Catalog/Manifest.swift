@@ -6,15 +6,18 @@ package enum Manifest: Equatable, Sendable {
     /// The sealed bytes themselves, for small objects. The name is not of a chunk that any store
     /// holds: it gives the bytes their own key, as a chunk's name does.
     case inline(name: ChunkName, sealed: [UInt8])
-    /// Chunks, in the order of the bytes.
+    /// Chunks, in the order of the bytes, at most `CatalogLimits.chunksPerManifest`.
     case chunks([ChunkReference])
+    /// Parts, each in a row of its own (`ManifestPart`), which readers ask for page by page. Rows
+    /// that the table does not name are no part of it.
+    case parts(PartTable)
 }
 
 extension Manifest {
     var isInline: Bool {
         switch self {
         case .inline: true
-        case .chunks: false
+        case .chunks, .parts: false
         }
     }
 }
@@ -53,6 +56,9 @@ extension Manifest: WireMessage {
         case .chunks(let chunks):
             writer.write(UInt8(2))
             writer.writeMessages(chunks)
+        case .parts(let table):
+            writer.write(UInt8(3))
+            writer.write(table)
         }
     }
 
@@ -62,13 +68,11 @@ extension Manifest: WireMessage {
         switch try reader.read(UInt8.self) {
         case 1:
             let name = try ChunkName(from: &reader)
-            let sealed = try reader.readBytes(
-                field: "inline bytes",
-                limit: CatalogLimits.inlineBytes + CatalogLimits.inlineSealBytes)
-            self = .inline(name: name, sealed: Array(sealed))
+            self = .inline(name: name, sealed: try reader.readInlineBytes())
         case 2:
             self = .chunks(
                 try reader.readMessages(field: "chunks", limit: CatalogLimits.chunksPerManifest))
+        case 3: self = .parts(try PartTable(from: &reader))
         default: throw .invalid(field: "manifest", offset: at)
         }
     }
@@ -105,6 +109,16 @@ extension ChunkReference: WireMessage {
         var exceptions: [NodeID] = []
         for _ in 0..<count { exceptions.append(NodeID(try reader.read(UInt32.self))) }
         return exceptions
+    }
+}
+
+extension ByteReader {
+    /// The sealed bytes of a small object, or of a small part.
+    mutating func readInlineBytes() throws(FormatFault) -> [UInt8] {
+        Array(
+            try self.readBytes(
+                field: "inline bytes",
+                limit: CatalogLimits.inlineBytes + CatalogLimits.inlineSealBytes))
     }
 }
 

@@ -113,7 +113,7 @@ extension ListObjects: WireMessage {
 }
 
 extension ByteReader {
-    fileprivate mutating func readPageLimit(_ most: Int) throws(FormatFault) -> Int {
+    mutating func readPageLimit(_ most: Int) throws(FormatFault) -> Int {
         let limit = Int(try self.read(UInt32.self))
         guard limit <= most else { throw .tooLarge(field: "page", size: limit, limit: most) }
         return limit

@@ -48,37 +48,33 @@ extension ByteReader {
 
 extension ObjectContent: WireMessage {
     package func encode(into writer: inout ByteWriter) {
-        switch self {
-        case .new(let manifest, let layout, let bucketVersion):
-            writer.write(tag: 1) {
-                $0.write(layout.rawValue)
-                $0.write(bucketVersion.rawValue)
-                $0.write(manifest)
-            }
-        case .existing(let manifest): writer.write(tag: 2) { $0.write(manifest.rawValue) }
-        }
+        writer.write(self.placedBy.rawValue)
+        writer.write(self.sealedFor.rawValue)
+        writer.write(self.manifest)
+        writer.write(self.deduplication)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
+        let layout = LayoutVersion(try reader.read())
+        let bucketVersion = VersionID(rawValue: try reader.read())
         let at = reader.offset
-        switch try reader.read(UInt8.self) {
-        case 1:
-            let layout = LayoutVersion(try reader.read())
-            let bucketVersion = VersionID(rawValue: try reader.read())
-            self = .new(
-                try Manifest(from: &reader), placedBy: layout, sealedFor: bucketVersion)
-        case 2: self = .existing(ManifestID(rawValue: try reader.read()))
-        default: throw .invalid(field: "content", offset: at)
+        let manifest = try Manifest(from: &reader)
+        let deduplication = try Deduplication(from: &reader)
+        switch manifest {
+        case .chunks(let chunks) where deduplication.fits(chunkCount: chunks.count): break
+        case .inline where deduplication == .none: break
+        case .chunks, .inline, .parts: throw .invalid(field: "content", offset: at)
         }
+        self.init(
+            manifest, placedBy: layout, sealedFor: bucketVersion, deduplication: deduplication)
     }
 
-    /// Whether the content can be that of an object of `size` bytes.
-    fileprivate func allows(size: UInt64) -> Bool {
-        switch self {
-        case .new(.inline, _, _): size <= UInt64(CatalogLimits.inlineBytes)
-        case .new(.chunks(let chunks), _, _):
-            size == chunks.reduce(0) { $0 + UInt64($1.plainLength) }
-        case .existing: true
+    /// Whether the content can be that of an object, or a part, of `size` bytes.
+    func allows(size: UInt64) -> Bool {
+        switch self.manifest {
+        case .inline: size <= UInt64(CatalogLimits.inlineBytes)
+        case .chunks(let chunks): size == chunks.reduce(0) { $0 + UInt64($1.plainLength) }
+        case .parts: false
         }
     }
 }

@@ -156,9 +156,11 @@ extension GroupState {
     /// query walks over rows.
     func answerFromCache(_ query: CatalogQuery) -> CatalogAnswer? {
         switch query {
-        case .buckets, .objects, .deletions, .chunkStates, .nodes, .linkKeys: return nil
-        case .object, .manifest, .bucket, .accessKey, .slot, .session, .applied, .cluster,
-            .layout, .groupTable, .incarnation:
+        case .buckets, .objects, .manifestParts, .uploads, .uploadParts, .abandonedUploads,
+            .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
+            return nil
+        case .object, .manifest, .upload, .deduplicated, .bucket, .accessKey, .slot, .session,
+            .applied, .cluster, .layout, .groupTable, .incarnation:
             break
         }
         let reader = CachedReader(store: self.store)

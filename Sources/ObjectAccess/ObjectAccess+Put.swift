@@ -114,7 +114,7 @@ private struct Upload {
             .sealWhole(bytes, isCompressing: self.access.settings.isCompressing)
         self.access.counters.bytesSaved.add(
             UInt64(bytes.count + FrameCodec.tagBytes - sealed.count))
-        return .new(
+        return ObjectContent(
             .inline(name: name, sealed: sealed),
             placedBy: self.access.cluster.layout?.version ?? .none,
             sealedFor: self.bucket.bucket.version)
@@ -176,7 +176,7 @@ private struct Upload {
         let finished = try self.digests.finish(self.stated)
         let ordered = (0..<position).compactMap { references[$0] }
         invariant(ordered.count == position, "every chunk was sent or the upload failed")
-        let content = ObjectContent.new(
+        let content = ObjectContent(
             .chunks(ordered), placedBy: placedBy ?? .none, sealedFor: self.bucket.bucket.version)
         return (content, finished)
     }

@@ -60,6 +60,8 @@ package final class ObjectReader {
             self.source = ListedChunks(chunks: [])
         case .chunks(let chunks):
             self.source = ListedChunks(chunks: chunks)
+        case .parts:
+            throw .broken("version \(head.version) is in parts, which no edge has written")
         }
     }
 

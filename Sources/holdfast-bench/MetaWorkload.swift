@@ -172,7 +172,7 @@ struct BenchObjects: Sendable {
                     entityTag: self.entityTag,
                     sha256: [UInt8](repeating: 0x5a, count: 32),
                     attributes: ObjectAttributes(contentType: "application/octet-stream"),
-                    content: .new(
+                    content: ObjectContent(
                         .inline(name: try self.cluster.makeChunkName(), sealed: value),
                         placedBy: self.layout, sealedFor: bucket.version)))
             guard case .stored = try await self.cluster.submit(operation, deadline: self.deadline)

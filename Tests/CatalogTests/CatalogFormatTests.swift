@@ -12,8 +12,33 @@ import Wire
             .releaseSlots(ReleaseSlots(slots: .all, epoch: Epoch(2))),
             .createBucket(create(photos)), .deleteBucket(photos), put("a", if: .matches(tag("x"))),
             put("b", chunks: [chunk(1), chunk(2, exceptions: [NodeID(3)])]),
-            copy(ManifestID(rawValue: 5), to: "c"), delete("a", if: .present),
+            copy("b", VersionID(rawValue: 5), to: "c", attributes: ObjectAttributes()),
+            delete("a", if: .present),
             .createAccessKey(bootstrap.firstAccessKey),
+            .openUpload(
+                OpenUpload(
+                    bucket: photos, key: key("u"), sealedFor: photosVersion,
+                    attributes: ObjectAttributes(contentType: "a/b"),
+                    checksum: UploadChecksum(algorithm: .crc32c, kind: .composite))),
+            UploadTests.putPart(UploadTests.upload, 3, [chunk(1), chunk(2)]),
+            .putPart(
+                PutPart(
+                    upload: UploadTests.upload, number: .greatest, size: 12, entityTag: tag("p"),
+                    sha256: Array(repeating: 1, count: 32),
+                    checksums: [ObjectChecksum(algorithm: .crc32, value: [1, 2, 3, 4])],
+                    source: .upload(
+                        UploadID(rawValue: 8), revision: 2, UploadTests.table([(1, 5), (3, 7)])))),
+            .completeUpload(
+                CompleteUpload(
+                    upload: UploadTests.upload, key: key("u"), revision: 3,
+                    parts: UploadTests.table([(2, 5), (3, 5), (9, 1)]),
+                    leftOut: UploadTests.set([1, 4, 5]), entityTag: tag("e-3"),
+                    precondition: .absent)),
+            .abortUpload(AbortUpload(upload: UploadTests.upload)),
+            .abortUpload(
+                AbortUpload(
+                    upload: UploadTests.upload, untouchedSince: Timestamp(milliseconds: 5))),
+            .sweepManifest(UploadTests.doomed),
             .deleteAccessKey(bootstrap.firstAccessKey.id), .bootstrap(bootstrap),
             .finishBootstrap, .registerNode(bootstrap.nodes[0]), .allocateIncarnation,
             .setLayout(SetLayout(expected: .none, layout: bootstrap.layout)),
@@ -29,8 +54,12 @@ import Wire
         .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
         .bucketReplaced,
         .stored(VersionID(rawValue: 65_536), at: Timestamp(milliseconds: 5)), .preconditionFailed,
-        .noSuchKey, .noSuchManifest, .objectDeleted(existed: true), .accessKeyCreated,
-        .accessKeyTaken, .accessKeyDeleted, .bootstrapped,
+        .noSuchKey, .sourceChanged, .objectDeleted(existed: true), .accessKeyCreated,
+        .accessKeyTaken, .accessKeyDeleted, .chunkCondemned(chunk(1).name),
+        .uploadOpened(UploadID(rawValue: 4)), .noSuchUpload,
+        .partStored(revision: 5, at: Timestamp(milliseconds: 6)), .uploadChanged(revision: 7),
+        .uploadCompletedBefore(VersionID(rawValue: 8), at: Timestamp(milliseconds: 9)),
+        .uploadAborted, .uploadActive, .manifestSwept(isDone: true), .bootstrapped,
         .bootstrappedBefore(unwrap(ClusterID(bytes: Array(0..<16)))), .bootstrapFinished,
         .nodeRegistered, .nodeIdentityUsed, .incarnation(3), .layoutSet(LayoutVersion(1)),
         .layoutChanged(current: LayoutVersion(2)), .groupTableSet(version: 3),
@@ -46,6 +75,19 @@ import Wire
             ListObjects(
                 bucket: photos, prefix: [1], delimiter: [2], start: .afterPrefix([3]), limit: 4)),
         .accessKey(accessKeyID("AKID")), .slot(Slot(rawValue: 3)), .session(client), .applied,
+        .manifestParts(photos, ManifestID(rawValue: 4), from: .least, limit: 5),
+        .upload(UploadTests.upload),
+        .uploads(
+            ListUploads(
+                bucket: photos, prefix: [1], delimiter: [2],
+                start: .after([3], UploadID(rawValue: 4)), limit: 5)),
+        .uploads(ListUploads(bucket: photos, start: .afterKey([3]))),
+        .uploads(ListUploads(bucket: photos, start: .afterPrefix([3]))),
+        .uploadParts(UploadTests.upload, after: .greatest, limit: 7),
+        .uploadParts(UploadTests.upload, after: nil, limit: 1_000),
+        .deduplicated(photos, RandomOperations.fingerprints.suffix(2)),
+        .abandonedUploads(untouchedSince: Timestamp(milliseconds: 1), limit: 2),
+        .doomedManifests(before: Timestamp(milliseconds: 1), limit: 2),
         .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
         .deletions(
             ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
@@ -70,6 +112,23 @@ import Wire
         return [
             .slotNotOwned(Epoch(1)), .absent, .noSuchBucket, .object(head, nil),
             .object(head, .chunks([chunk(1)])), .manifest(.chunks([])), .bucket(bucket),
+            .manifest(.parts(UploadTests.table([(1, 5), (2, 5), (3, 4)]))),
+            .manifestParts(UploadTests.parts), .upload(UploadTests.opened, UploadTests.progress),
+            .completedUpload(UploadTests.completed),
+            .uploads(
+                UploadPage(
+                    uploads: [
+                        ListedUpload(
+                            key: key("a"), id: UploadID(rawValue: 5),
+                            opened: Timestamp(milliseconds: 6), checksum: nil)
+                    ],
+                    commonPrefixes: [[1]], next: .after([2], UploadID(rawValue: 5)))),
+            .uploadParts(
+                UploadPartPage(
+                    revision: 4, parts: UploadTests.parts.map { ListedPart($0) },
+                    isTruncated: true)),
+            .deduplicated([nil, chunk(1)]), .abandonedUploads([UploadTests.upload]),
+            .doomedManifests([UploadTests.doomed]),
             .buckets([bucket]),
             .objects(
                 ObjectPage(objects: [listed], commonPrefixes: [[1]], next: .after([2]))),
@@ -235,7 +294,7 @@ import Wire
                 PutObject(
                     bucket: photos, key: key("a"), size: self.size, entityTag: tag("e"),
                     sha256: self.sha256, attributes: self.attributes,
-                    content: .new(
+                    content: ObjectContent(
                         .inline(
                             name: ChunkName(incarnation: 1, counter: 1), sealed: self.sealed),
                         placedBy: LayoutVersion(1), sealedFor: photosVersion)))
@@ -247,7 +306,7 @@ import Wire
             .putObject(
                 PutObject(
                     bucket: photos, key: key("a"), size: 199, entityTag: tag("e"),
-                    content: .new(
+                    content: ObjectContent(
                         .chunks([chunk(1), chunk(2)]), placedBy: LayoutVersion(1),
                         sealedFor: photosVersion))))
         #expect(throws: FormatFault.self) { try CatalogCommand(decoding: command.encoded) }
@@ -301,7 +360,7 @@ import Wire
 
     private static let goldenEntry = [
         // format, timestamp, one command, its length
-        "01" + "0200000000000000" + "01000000" + "79000000",
+        "01" + "0200000000000000" + "01000000" + "80000000",
         // format, identity: session, sequence, first unacknowledged
         "01" + "01" + "0700000000000000" + "0500000000000000" + "0400000000000000",
         // put: bucket, key, size, tag
@@ -309,10 +368,12 @@ import Wire
         "05000000" + "7461672d31",
         // no sha256, no checksums, no content type, no headers, no metadata
         "00" + "00000000" + "00" + "00000000" + "00000000",
-        // new manifest: layout, bucket's version, format, inline, name, three bytes
-        "01" + "0100000000000000" + "0000030000000000" + "01" + "01" + "0900000000000000"
+        // content: layout, bucket's version, format, inline, name, three bytes
+        "0100000000000000" + "0000030000000000" + "01" + "01" + "0900000000000000"
             + "0100000000000000",
         "03000000" + "010203",
+        // no fingerprints, no shared chunks
+        "00000000" + "00000000",
         // if it matches
         "03" + "01000000" + "74",
     ].joined()
@@ -332,5 +393,7 @@ import Wire
         "01" + "02" + "0500000000000000" + "0600000000000000",
         "02000000" + "0300000000000000" + "01" + "04000000" + "01" + "07000000",
         "0800000000000000",
+        // no fingerprint
+        "00",
     ].joined()
 }

@@ -94,6 +94,37 @@ final class CatalogGroup {
     }
 }
 
+extension CatalogGroup {
+    /// Releases all that is doomed, as whoever sweeps does.
+    func sweep() throws {
+        while let doomed = try self.view.doomedManifests(before: self.time + .seconds(1), limit: 1)
+            .first
+        {
+            while try self.apply(operation: .sweepManifest(doomed)) != .manifestSwept(isDone: true)
+            {}
+        }
+    }
+
+    /// All chunks of a manifest, as a reader finds them.
+    func chunks(of id: ManifestID, in bucket: BucketName) throws -> [ChunkReference] {
+        switch unwrap(try self.view.manifest(id, in: bucket)) {
+        case .inline: return []
+        case .chunks(let chunks): return chunks
+        case .parts(let table):
+            var chunks: [ChunkReference] = []
+            let rows = try self.view.parts(of: id, in: bucket, from: .least, limit: 64)
+            for part in rows where table.part(part.number) != nil {
+                switch part.content {
+                case .inline: break
+                case .chunks(let own): chunks += own
+                case .manifest(let inner): chunks += try self.chunks(of: inner, in: bucket)
+                }
+            }
+            return chunks
+        }
+    }
+}
+
 // The names that tests speak of.
 
 let client = SessionID(7)
@@ -138,7 +169,7 @@ func put(
     .putObject(
         PutObject(
             bucket: bucket, key: key(text), size: 3, entityTag: tag(name),
-            content: .new(
+            content: ObjectContent(
                 .inline(name: ChunkName(incarnation: 9, counter: 1), sealed: [1, 2, 3]),
                 placedBy: LayoutVersion(1), sealedFor: version),
             precondition: precondition))
@@ -152,16 +183,19 @@ func put(
         PutObject(
             bucket: photos, key: key(text),
             size: chunks.reduce(0) { $0 + UInt64($1.plainLength) }, entityTag: tag(name),
-            content: .new(
+            content: ObjectContent(
                 .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion)))
 }
 
-/// An object that shares the manifest of another.
-func copy(_ manifest: ManifestID, to text: String, size: UInt64 = 3) -> CatalogOperation {
-    .putObject(
-        PutObject(
-            bucket: photos, key: key(text), size: size, entityTag: tag("copy"),
-            content: .existing(manifest)))
+/// An object that shares the manifest of a version of another.
+func copy(
+    _ source: String, _ version: VersionID, to text: String, attributes: ObjectAttributes? = nil,
+    if precondition: ObjectPrecondition = .none
+) -> CatalogOperation {
+    .copyObject(
+        CopyObject(
+            bucket: photos, source: key(source), version: version, key: key(text),
+            attributes: attributes, precondition: precondition))
 }
 
 func delete(

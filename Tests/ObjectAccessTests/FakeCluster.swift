@@ -175,9 +175,8 @@ extension FakeCluster {
 
     private func commit(_ put: PutObject) -> CommandResult {
         self.commits.append(put)
-        guard case .new(let manifest, _, Self.bucketVersion) = put.content else {
-            return .bucketReplaced
-        }
+        guard put.content.sealedFor == Self.bucketVersion else { return .bucketReplaced }
+        let manifest = put.content.manifest
         if case .chunks(let chunks) = manifest {
             self.holdersAtCommit.append(chunks.map { self.holders(of: $0.name).count })
         }

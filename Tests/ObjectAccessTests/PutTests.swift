@@ -25,7 +25,7 @@ struct PutTests {
                 #expect(stored.sha256 == SHA256.hash(body))
                 let isSame = try await world.get("k\(length)") == body
                 #expect(isSame, "\(length) bytes")
-                guard case .new(let manifest, _, _) = world.cluster.commits.last?.content else {
+                guard let manifest = world.cluster.commits.last?.content.manifest else {
                     Issue.record("no content was committed")
                     return
                 }
@@ -37,6 +37,7 @@ struct PutTests {
                     #expect(sizes.count == (length + Self.chunk - 1) / Self.chunk)
                     #expect(sizes.reduce(0, +) == length)
                     #expect(chunks.allSatisfy { $0.exceptions == [] })
+                case .parts: Issue.record("a plain put has no parts")
                 }
             }
             #expect(world.cluster.holdersAtCommit.joined().allSatisfy { $0 == 3 })
@@ -53,7 +54,7 @@ struct PutTests {
             let body = someBytes(4 * Self.chunk)
             _ = try await world.put("k", body)
             #expect(world.cluster.holdersAtCommit.joined().allSatisfy { $0 >= 3 })
-            guard case .new(.chunks(let chunks), _, _) = world.cluster.commits[0].content else {
+            guard case .chunks(let chunks) = world.cluster.commits[0].content.manifest else {
                 Issue.record("no chunks were committed")
                 return
             }
@@ -182,7 +183,7 @@ struct PutTests {
             }
             var mostChunks = 0
             for commit in world.cluster.commits {
-                guard case .new(.chunks(let chunks), _, _) = commit.content else { continue }
+                guard case .chunks(let chunks) = commit.content.manifest else { continue }
                 mostChunks = max(mostChunks, chunks.count)
                 #expect(chunks.dropLast().allSatisfy { $0.plainLength % 65_536 == 0 })
             }
