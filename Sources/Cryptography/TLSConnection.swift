@@ -10,8 +10,8 @@ internal import Primitives
 /// The thread's error queue is emptied before each call and read right after it, so that nothing
 /// leaks from one connection into another.
 final class TLSConnection: @unchecked Sendable {
-    /// Ciphertext taken in at a time: two records.
-    static let inputCapacityBytes = 32 << 10
+    /// Ciphertext taken in at a time: eight full records, as many as leave in one send.
+    static let inputCapacityBytes = 132 << 10
     /// Ciphertext waiting to leave: eight full records go out in one send.
     static let outputCapacityBytes = 140 << 10
     /// Kept free of application data, for what the protocol itself must say, and for the overhead

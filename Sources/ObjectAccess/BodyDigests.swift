@@ -25,8 +25,7 @@ package struct StatedBody: Equatable, Sendable {
 
 /// One pass over a body that feeds every digest somebody wants.
 struct BodyDigests: Sendable {
-    private var sha256 = SHA256Digest()
-    private var md5 = MD5Digest()
+    private var whole = TwinDigest()
     private var crc32: UInt32 = 0
     private var crc32c: UInt32 = 0
     private let wantsCRC32: Bool
@@ -41,8 +40,7 @@ struct BodyDigests: Sendable {
     mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { self.update($0) } }
 
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        self.sha256.update(bytes)
-        self.md5.update(bytes)
+        self.whole.update(bytes)
         if self.wantsCRC32 { self.crc32 = CRC32.of(bytes, after: self.crc32) }
         if self.wantsCRC32C { self.crc32c = CRC32C.of(bytes, after: self.crc32c) }
         self.sizeBytes += UInt64(bytes.count)
@@ -59,8 +57,7 @@ struct BodyDigests: Sendable {
     /// The digests, if all that was stated holds.
     func finish(_ stated: StatedBody) throws(AccessFault) -> Finished {
         if let size = stated.sizeBytes, size != self.sizeBytes { throw .bodyIncomplete }
-        let sha256 = self.sha256.finish()
-        let md5 = self.md5.finish()
+        let (md5, sha256) = self.whole.finish()
         if let wanted = stated.sha256, wanted != sha256 { throw .bodyMismatch(.sha256) }
         if let wanted = stated.md5, wanted != md5 { throw .bodyMismatch(.md5) }
         var checksums: [ObjectChecksum] = []

@@ -144,3 +144,47 @@ import Testing
         #expect("\(key) \(String(reflecting: key)) \(dumped)".contains("171") == false)
     }
 }
+
+/// MD5 and SHA-256 together are held against OpenSSL's, and both forms against known answers.
+struct TwinDigestTests {
+    @Test(arguments: [true, false])
+    func `known messages have their known digests`(isTogether: Bool) {
+        // RFC 1321 appendix A.5; FIPS 180-4's example and the empty message.
+        for (text, md5, sha256) in [
+            (
+                "", "d41d8cd98f00b204e9800998ecf8427e",
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+            ),
+            (
+                "abc", "900150983cd24fb0d6963f7d28e17f72",
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            ),
+        ] {
+            var digest = TwinDigest(isTogether: isTogether)
+            Array(text.utf8).withUnsafeBytes { digest.update($0) }
+            let finished = digest.finish()
+            #expect(Hex.encode(finished.md5) == md5)
+            #expect(Hex.encode(finished.sha256) == sha256)
+        }
+    }
+
+    @Test func `messages of every length, however they are cut, have the digests of the whole`() {
+        var generator = SeededGenerator(seed: 1)
+        let bytes = (0..<5_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for length in Array(0...200) + [4_095, 4_096, 5_000] {
+            var digest = TwinDigest()
+            var position = 0
+            while position < length {
+                let count = min(length - position, Int.random(in: 0...150, using: &generator))
+                let copy = digest
+                bytes[position..<position + count].withUnsafeBytes { digest.update($0) }
+                // A copy goes its own way.
+                #expect(copy.finish().md5 == MD5.hash(bytes[..<position]))
+                position += count
+            }
+            let finished = digest.finish()
+            #expect(finished.md5 == MD5.hash(bytes[..<length]), "\(length) bytes")
+            #expect(finished.sha256 == SHA256.hash(bytes[..<length]), "\(length) bytes")
+        }
+    }
+}
