@@ -11,6 +11,7 @@ package enum CatalogKeys {
         case layout = 0x05
         case groupTable = 0x06
         case greatestNode = 0x07
+        case masterKeys = 0x08
         case node = 0x10
         case linkKey = 0x11
         case session = 0x20
@@ -43,10 +44,14 @@ package enum CatalogKeys {
     static let layout: [UInt8] = [Kind.layout.rawValue]
     static let groupTable: [UInt8] = [Kind.groupTable.rawValue]
     static let greatestNode: [UInt8] = [Kind.greatestNode.rawValue]
+    static let masterKeys: [UInt8] = [Kind.masterKeys.rawValue]
     static let nodes: [UInt8] = [Kind.node.rawValue]
     static let linkKeys: [UInt8] = [Kind.linkKey.rawValue]
     static let sessionAges: [UInt8] = [Kind.sessionAge.rawValue]
     static let buckets: [UInt8] = [Kind.bucket.rawValue]
+    static let accessKeys: [UInt8] = [Kind.accessKey.rawValue]
+    /// What the keys of all rows with wrapped secrets begin with, ascending.
+    static let secrets = [Self.cluster, Self.linkKeys, Self.buckets, Self.accessKeys]
 
     static func node(_ id: NodeID) -> [UInt8] { Self.key(.node) { $0.write(id.rawValue) } }
 

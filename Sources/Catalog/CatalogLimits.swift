@@ -34,6 +34,10 @@ package enum CatalogLimits {
     package static let checksumBytes = 64
     /// Anything sealed under the master key: secrets, bucket keys, private keys.
     package static let wrappedBytes = 4_096
+    /// Master keys that a group knows of: those that wrap its secrets, those that did.
+    package static let masterKeys = 64
+    /// Secrets that one command puts in the place of older forms.
+    package static let secretsPerCommand = 64
     package static let publicKeyBytes = 1_024
     package static let linkKeyIDBytes = 1...64
 

@@ -10,6 +10,11 @@ package enum CatalogOperation: Equatable, Sendable {
 
     /// Opens a client's session, or answers what opening it answered.
     case openSession(SessionID)
+    /// Chooses the master key that wraps the group's secrets from here on.
+    case setWrappingKey(SetWrappingKey)
+    /// Puts secrets that were wrapped anew in the place of their older forms; at most
+    /// `CatalogLimits.secretsPerCommand`.
+    case rewrapSecrets([RewrappedSecret])
 
     // Data groups: slots.
 
@@ -60,6 +65,9 @@ package enum CatalogOperation: Equatable, Sendable {
     case setGroupTable(SetGroupTable)
     case addLinkKey(LinkKey)
     case removeLinkKey(id: String)
+    /// Says that nothing in the cluster needs a master key any more. Whoever proposes it has asked
+    /// every other group.
+    case retireMasterKey(MasterKeyID)
 
     /// The slot whose owner decides; nil for what concerns a whole group.
     package var slot: Slot? {
@@ -81,7 +89,8 @@ package enum CatalogOperation: Equatable, Sendable {
         case .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks,
             .correctReferences:
             nil
-        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .bootstrap, .finishBootstrap,
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
+            .adoptSlots, .releaseSlots, .bootstrap, .finishBootstrap,
             .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
             .removeLinkKey:
             nil
@@ -91,7 +100,8 @@ package enum CatalogOperation: Equatable, Sendable {
     /// Whether a second application does no harm, so that the command may go without a session.
     package var mayRepeat: Bool {
         switch self {
-        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey,
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
+            .adoptSlots, .releaseSlots, .createAccessKey,
             .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions, .confirmDeletions,
             .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap, .finishBootstrap,
             .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
@@ -106,14 +116,14 @@ package enum CatalogOperation: Equatable, Sendable {
     /// Which groups carry it out.
     var scope: Scope {
         switch self {
-        case .unreadable, .openSession: .anyGroup
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets: .anyGroup
         case .adoptSlots, .releaseSlots, .createBucket, .deleteBucket, .putObject, .deleteObject,
             .copyObject, .createAccessKey, .deleteAccessKey, .openUpload, .putPart,
             .completeUpload, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences:
             .dataGroups
         case .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
-            .setGroupTable, .addLinkKey, .removeLinkKey:
+            .setGroupTable, .addLinkKey, .removeLinkKey, .retireMasterKey:
             .systemGroup
         }
     }

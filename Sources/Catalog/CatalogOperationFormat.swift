@@ -22,6 +22,9 @@ extension CatalogOperation: WireMessage {
         case .completeUpload(let complete): writer.write(tag: 19) { $0.write(complete) }
         case .abortUpload(let abort): writer.write(tag: 20) { $0.write(abort) }
         case .sweepManifest(let doomed): writer.write(tag: 21) { $0.write(doomed) }
+        case .setWrappingKey(let set): writer.write(tag: 192) { $0.write(set) }
+        case .rewrapSecrets(let secrets): writer.write(tag: 193) { $0.writeMessages(secrets) }
+        case .retireMasterKey(let key): writer.write(tag: 194) { $0.writeRaw(key.bytes) }
         case .bootstrap(let bootstrap): writer.write(tag: 32) { $0.write(bootstrap) }
         case .finishBootstrap: writer.write(UInt8(33))
         case .registerNode(let record): writer.write(tag: 34) { $0.write(record) }
@@ -87,6 +90,12 @@ extension CatalogOperation: WireMessage {
         case 131: self = .forgetChunks(try reader.readChunkKeys())
         case 132: self = .fileBadCopy(try FileBadCopy(from: &reader))
         case 133: self = .correctReferences(try CorrectReferences(from: &reader))
+        case 192: self = .setWrappingKey(try SetWrappingKey(from: &reader))
+        case 193:
+            self = .rewrapSecrets(
+                try reader.readMessages(
+                    field: "secrets", limit: CatalogLimits.secretsPerCommand))
+        case 194: self = .retireMasterKey(try reader.readMasterKeyID())
         default: throw .invalid(field: "operation", offset: at)
         }
     }

@@ -40,6 +40,7 @@ package enum CatalogQuery: Equatable, Sendable {
 
     case session(SessionID)
     case applied
+    case masterKeys
 
     // The system group.
 
@@ -63,7 +64,8 @@ package enum CatalogQuery: Equatable, Sendable {
         case .accessKey(let id): id.slot
         // Their chunks are of many slots, each asked for itself.
         case .deletions, .chunkStates: nil
-        case .buckets, .slot, .session, .applied, .cluster, .layout, .nodes, .groupTable, .linkKeys,
+        case .buckets, .slot, .session, .applied, .masterKeys, .cluster, .layout, .nodes,
+            .groupTable, .linkKeys,
             .incarnation, .abandonedUploads, .doomedManifests:
             nil
         }
@@ -99,6 +101,7 @@ package enum CatalogAnswer: Equatable, Sendable {
     case doomedManifests([DoomedManifest])
     case session(Session)
     case applied(AppliedPosition)
+    case masterKeys(MasterKeys)
     case cluster(Cluster)
     case layout(Layout)
     /// The asker's layout is the current one.
@@ -119,7 +122,8 @@ package enum CatalogAnswer: Equatable, Sendable {
         case .cluster(let cluster):
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
         case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
-            .chunkStates, .session, .applied, .layout, .layoutUnchanged, .nodes, .groupTable,
+            .chunkStates, .session, .applied, .masterKeys, .layout, .layoutUnchanged, .nodes,
+            .groupTable,
             .incarnation, .manifestParts, .upload, .completedUpload, .uploads, .uploadParts,
             .deduplicated, .abandonedUploads, .doomedManifests:
             self

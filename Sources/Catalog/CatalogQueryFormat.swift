@@ -24,6 +24,7 @@ extension CatalogQuery: WireMessage {
         case .slot(let slot): writer.write(tag: 7) { $0.write(slot.rawValue) }
         case .session(let session): writer.write(tag: 8) { $0.write(session.rawValue) }
         case .applied: writer.write(UInt8(9))
+        case .masterKeys: writer.write(UInt8(192))
         case .deletions(let list): writer.write(tag: 128) { $0.write(list) }
         case .chunkStates(let keys): writer.write(tag: 129) { $0.writeMessages(keys) }
         case .manifestParts(let bucket, let manifest, let first, let limit):
@@ -82,6 +83,7 @@ extension CatalogQuery: WireMessage {
         case 7: self = .slot(Slot(rawValue: try reader.read()))
         case 8: self = .session(SessionID(try reader.read()))
         case 9: self = .applied
+        case 192: self = .masterKeys
         case 128: self = .deletions(try ListDeletions(from: &reader))
         case 129: self = .chunkStates(try reader.readChunkKeys())
         case 16:
@@ -154,6 +156,7 @@ extension CatalogAnswer: WireMessage {
             }
         case .abandonedUploads(let names): writer.write(tag: 22) { $0.writeMessages(names) }
         case .doomedManifests(let names): writer.write(tag: 23) { $0.writeMessages(names) }
+        case .masterKeys(let keys): writer.write(tag: 192) { $0.write(keys) }
         case .cluster(let cluster): writer.write(tag: 32) { $0.write(cluster) }
         case .layout(let layout): writer.write(tag: 33) { $0.write(layout) }
         case .layoutUnchanged: writer.write(UInt8(34))
@@ -184,6 +187,7 @@ extension CatalogAnswer: WireMessage {
         case 10: self = .slot(try SlotOwnership(from: &reader))
         case 11: self = .session(try Session(from: &reader))
         case 12: self = .applied(try AppliedPosition(from: &reader))
+        case 192: self = .masterKeys(try MasterKeys(from: &reader))
         case 128: self = .deletions(try DeletionPage(from: &reader))
         case 129:
             self = .chunkStates(

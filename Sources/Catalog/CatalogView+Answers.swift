@@ -53,6 +53,7 @@ extension CatalogView {
             return .chunkStates(states)
         case .session(let id): return try self.session(id).map { .session($0) } ?? .absent
         case .applied: return .applied(try self.applied() ?? .start)
+        case .masterKeys: return .masterKeys(try self.masterKeys())
         case .cluster: return try self.cluster().map { .cluster($0) } ?? .absent
         case .layout(let known):
             guard let layout = try self.layout() else { return .absent }

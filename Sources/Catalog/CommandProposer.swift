@@ -49,7 +49,9 @@ extension CatalogOperation {
 
     package var proposer: CommandProposer {
         switch self {
-        case .authoriseDeletions, .forgetChunks, .correctReferences: .leader
+        case .authoriseDeletions, .forgetChunks, .correctReferences, .setWrappingKey,
+            .rewrapSecrets, .retireMasterKey:
+            .leader
         case .condemnChunks(let condemn): condemn.holder.map { .node($0) } ?? .leader
         case .confirmDeletions(let confirm): .node(confirm.node)
         case .fileBadCopy, .unreadable, .openSession, .adoptSlots, .releaseSlots, .createBucket,

@@ -17,7 +17,16 @@ package enum CommandResult: Equatable, Sendable {
     /// A bound of `CatalogLimits` would be passed.
     case limitReached
 
+    /// The secret that came with the command is wrapped by a master key that was replaced: ask for it
+    /// anew.
+    case wrongMasterKey
+
     case sessionOpened(firstSequence: UInt64)
+    case wrappingKeySet(generation: UInt64)
+    /// The group knows a choice of this generation or a later one, or the key was in force before.
+    case wrappingKeyKept(generation: UInt64)
+    /// How many of the secrets were still what they were when they were read.
+    case secretsRewrapped(count: UInt32)
     case slotsAdopted(Epoch)
     /// - `versionFloor`: what `AdoptSlots` must be told, so that versions go on growing.
     case slotsReleased(Epoch, versionFloor: UInt64)
@@ -87,4 +96,7 @@ package enum CommandResult: Equatable, Sendable {
     /// The identity stands already, with other contents.
     case linkKeyTaken
     case linkKeyRemoved
+    case masterKeyRetired
+    /// It is in force, or was never replaced, or wraps secrets of group 0.
+    case masterKeyNeeded
 }

@@ -32,7 +32,11 @@ extension CommandResult: WireMessage {
         case .incarnation(let number): writer.write(number)
         case .layoutSet(let version), .layoutChanged(let version): writer.write(version.rawValue)
         case .groupTableSet(let version), .groupTableChanged(let version): writer.write(version)
-        case .malformed, .wrongGroup, .sessionUnknown, .limitReached, .bucketCreated,
+        case .wrappingKeySet(let generation), .wrappingKeyKept(let generation):
+            writer.write(generation)
+        case .secretsRewrapped(let count): writer.write(count)
+        case .malformed, .wrongMasterKey, .masterKeyRetired, .masterKeyNeeded, .wrongGroup,
+            .sessionUnknown, .limitReached, .bucketCreated,
             .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
             .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
             .noSuchUpload, .uploadAborted, .uploadActive,
@@ -91,6 +95,12 @@ extension CommandResult: WireMessage {
         case .linkKeyAdded: 74
         case .linkKeyTaken: 75
         case .linkKeyRemoved: 76
+        case .wrongMasterKey: 192
+        case .wrappingKeySet: 193
+        case .wrappingKeyKept: 194
+        case .secretsRewrapped: 195
+        case .masterKeyRetired: 196
+        case .masterKeyNeeded: 197
         }
     }
 
@@ -123,6 +133,10 @@ extension CommandResult: WireMessage {
         case 7: .slotsAdopted(Epoch(try reader.read()))
         case 8: .slotsReleased(Epoch(try reader.read()), versionFloor: try reader.read())
         case 9: .staleEpoch(Epoch(try reader.read()))
+        case 192: .wrongMasterKey
+        case 193: .wrappingKeySet(generation: try reader.read())
+        case 194: .wrappingKeyKept(generation: try reader.read())
+        case 195: .secretsRewrapped(count: try reader.read())
         default: nil
         }
     }
@@ -187,6 +201,8 @@ extension CommandResult: WireMessage {
         case 74: .linkKeyAdded
         case 75: .linkKeyTaken
         case 76: .linkKeyRemoved
+        case 196: .masterKeyRetired
+        case 197: .masterKeyNeeded
         default: nil
         }
     }

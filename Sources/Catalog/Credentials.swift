@@ -17,6 +17,12 @@ package struct AccessKey: Equatable, Sendable {
     }
 }
 
+extension AccessKey {
+    func with(wrappedSecret: [UInt8]) -> AccessKey {
+        AccessKey(id: self.id, owner: self.owner, state: self.state, wrappedSecret: wrappedSecret)
+    }
+}
+
 /// Raw values are for ever.
 package enum AccessKeyState: UInt8, Sendable {
     case active = 1
@@ -42,10 +48,12 @@ package struct LinkKey: Equatable, Sendable {
         self.wrappedPrivateKey = wrappedPrivateKey
     }
 
-    package var withoutPrivateKey: LinkKey {
+    package var withoutPrivateKey: LinkKey { self.with(wrappedPrivateKey: []) }
+
+    func with(wrappedPrivateKey: [UInt8]) -> LinkKey {
         LinkKey(
             id: self.id, algorithm: self.algorithm, publicKey: self.publicKey,
-            wrappedPrivateKey: [])
+            wrappedPrivateKey: wrappedPrivateKey)
     }
 }
 

@@ -10,10 +10,12 @@ extension EntryApplication {
         if let present = try self.bucket(create.name) {
             return present.owner == create.owner ? .bucketAlreadyOwned : .bucketTaken
         }
+        if let refusal = try self.refusal(of: create.wrappedKey) { return refusal }
         let bucket = Bucket(
             name: create.name, version: self.version(above: versionBase), owner: create.owner,
             created: self.now, wrappedKey: create.wrappedKey)
         self.setBucket(create.name, bucket)
+        try self.countSecret(create.wrappedKey, isAdded: true)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
         self.invalidate(create.name, nil)
         return .bucketCreated
@@ -28,6 +30,7 @@ extension EntryApplication {
         guard uploads.count <= most else { return .bucketNotEmpty }
         for upload in uploads { try self.end(upload) }
         self.setBucket(name, nil)
+        try self.countSecret(bucket.wrappedKey, isAdded: false)
         self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))
         self.invalidate(name, nil)
         return .bucketDeleted
@@ -37,11 +40,16 @@ extension EntryApplication {
         if let present = try self.view.accessKey(key.id) {
             return present == key ? .accessKeyCreated : .accessKeyTaken
         }
+        if let refusal = try self.refusal(of: key.wrappedSecret) { return refusal }
         self.put(CatalogFamilies.rows, CatalogKeys.accessKey(key.id), key.row)
+        try self.countSecret(key.wrappedSecret, isAdded: true)
         return .accessKeyCreated
     }
 
     mutating func deleteAccessKey(_ id: AccessKeyID) throws(StoreFault) -> CommandResult {
+        if let present = try self.view.accessKey(id) {
+            try self.countSecret(present.wrappedSecret, isAdded: false)
+        }
         self.delete(CatalogFamilies.rows, CatalogKeys.accessKey(id))
         return .accessKeyDeleted
     }

@@ -19,11 +19,18 @@ extension EntryApplication {
             self.put(CatalogFamilies.rows, CatalogKeys.node(node.id), node.row)
         }
         self.setGreatestNode(bootstrap.nodes.map(\.id).max() ?? NodeID(0))
+        // The key that wrapped the first secrets is the one in force.
+        if let key = WrappedSecret.masterKey(of: bootstrap.linkKey.wrappedPrivateKey) {
+            self.setMasterKeys(MasterKeys(wrapping: key))
+        }
+        try self.countSecret(bootstrap.linkKey.wrappedPrivateKey, isAdded: true)
+        try self.countSecret(bootstrap.firstAccessKey.wrappedSecret, isAdded: true)
         return .bootstrapped
     }
 
     mutating func finishBootstrap() throws(StoreFault) -> CommandResult {
-        if let present = try self.view.cluster(), present.firstAccessKey != nil {
+        if let present = try self.view.cluster(), let key = present.firstAccessKey {
+            try self.countSecret(key.wrappedSecret, isAdded: false)
             let cluster = Cluster(
                 id: present.id, created: present.created, firstAccessKey: nil)
             self.put(CatalogFamilies.rows, CatalogKeys.cluster, cluster.row)
@@ -75,11 +82,16 @@ extension EntryApplication {
             return present == key ? .linkKeyAdded : .linkKeyTaken
         }
         guard keys.count < CatalogLimits.linkKeys else { return .limitReached }
+        if let refusal = try self.refusal(of: key.wrappedPrivateKey) { return refusal }
         self.put(CatalogFamilies.rows, CatalogKeys.linkKey(key.id), key.row)
+        try self.countSecret(key.wrappedPrivateKey, isAdded: true)
         return .linkKeyAdded
     }
 
     mutating func removeLinkKey(_ id: String) throws(StoreFault) -> CommandResult {
+        if let present = try self.view.linkKeys().first(where: { $0.id == id }) {
+            try self.countSecret(present.wrappedPrivateKey, isAdded: false)
+        }
         self.delete(CatalogFamilies.rows, CatalogKeys.linkKey(id))
         return .linkKeyRemoved
     }

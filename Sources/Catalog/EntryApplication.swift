@@ -61,6 +61,9 @@ struct EntryApplication {
         switch operation {
         case .unreadable: return .malformed
         case .openSession(let session): return try self.openSession(session)
+        case .setWrappingKey(let set): return try self.set(set)
+        case .rewrapSecrets(let secrets): return try self.rewrap(secrets)
+        case .retireMasterKey(let key): return try self.retire(key)
         case .adoptSlots(let adopt): return try self.adopt(adopt)
         case .releaseSlots(let release): return try self.release(release)
         case .createBucket(let create): return try self.create(create, versionBase: versionBase)

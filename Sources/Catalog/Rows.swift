@@ -74,10 +74,12 @@ package struct Bucket: Equatable, Sendable {
         self.wrappedKey = wrappedKey
     }
 
-    package var withoutKey: Bucket {
+    package var withoutKey: Bucket { self.with(wrappedKey: []) }
+
+    func with(wrappedKey: [UInt8]) -> Bucket {
         Bucket(
             name: self.name, version: self.version, owner: self.owner, created: self.created,
-            wrappedKey: [])
+            wrappedKey: wrappedKey)
     }
 }
 

@@ -40,7 +40,7 @@ extension ClusterClient {
         }
     }
 
-    /// A fresh key for a bucket, wrapped by the master key.
+    /// A fresh key for a bucket, wrapped by the master key in force.
     package func makeBucketKey(
         for bucket: BucketName, deadline: Instant
     ) async throws(ClusterFault) -> WrappedKey {
@@ -48,7 +48,12 @@ extension ClusterClient {
         return try await self.askLeader(
             of: .system, PeerRequest(kind: MetaCallKind.makeBucketKey, head: head),
             deadline: deadline
-        ) { (answer: WrappedKey) in .answer(answer) }
+        ) { (answer: MakeBucketKeyAnswer) in
+            switch answer {
+            case .made(let key): .answer(key)
+            case .refused(let refusal): .refused(refusal)
+            }
+        }
     }
 
     /// The URL parameters of a link that allows what the policy says.

@@ -11,6 +11,8 @@ package enum MetaCallKind {
     package static let bucketKey: UInt16 = 0x0121
     package static let signLink: UInt16 = 0x0122
     package static let makeBucketKey: UInt16 = 0x0123
+    /// Without a body; answered with `HeldMasterKeys`.
+    package static let heldMasterKeys: UInt16 = 0x0124
 }
 
 /// Why a meta node refused a call; raw values are for ever.
@@ -22,6 +24,8 @@ package enum MetaCallRefusal {
     package static let outcomeUnknown: UInt16 = 0x0104
     /// The command is another's to propose: nothing was done.
     package static let notYours: UInt16 = 0x0105
+    /// The node lacks the master key that a secret is wrapped by.
+    package static let masterKeyMissing: UInt16 = 0x0106
 }
 
 /// Asks a group's leader to have commands decided. The commands travel as bytes: the leader puts

@@ -128,7 +128,7 @@ package enum BucketKeyAnswer: WireMessage, Equatable {
     }
 }
 
-/// Asks for a fresh key for a bucket that is about to be created, wrapped by the master key.
+/// Asks for a fresh key for a bucket that is about to be created, wrapped by the master key in force.
 package struct MakeBucketKeyRequest: WireMessage, Equatable {
     package let bucket: BucketName
     package init(bucket: BucketName) { self.bucket = bucket }
@@ -144,7 +144,31 @@ package struct MakeBucketKeyRequest: WireMessage, Equatable {
     }
 }
 
-/// A key under the master key's wrap.
+package enum MakeBucketKeyAnswer: WireMessage, Equatable {
+    case made(WrappedKey)
+    case refused(GroupRefusal)
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .made(let key):
+            writer.write(UInt8(1))
+            key.encode(into: &writer)
+        case .refused(let refusal):
+            writer.write(UInt8(2))
+            refusal.encode(into: &writer)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        switch try reader.read(UInt8.self) {
+        case 1: self = .made(try WrappedKey(from: &reader))
+        case 2: self = .refused(try GroupRefusal(from: &reader))
+        default: throw .invalid(field: "answer", offset: reader.offset - 1)
+        }
+    }
+}
+
+/// A key under a master key's wrap.
 package struct WrappedKey: WireMessage, Equatable {
     package let bytes: [UInt8]
     package init(bytes: [UInt8]) { self.bytes = bytes }
@@ -158,6 +182,29 @@ package struct WrappedKey: WireMessage, Equatable {
         try reader.expectFirstVersion()
         self.bytes = Array(
             try reader.readBytes(field: "wrapped key", limit: CatalogLimits.wrappedBytes))
+    }
+}
+
+/// The master keys that a meta node holds, oldest first.
+package struct HeldMasterKeys: WireMessage, Equatable {
+    package let ids: [MasterKeyID]
+    package init(ids: [MasterKeyID]) { self.ids = ids }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt8(1))
+        writer.writeArray(self.ids) { $0.writeRaw($1.bytes) }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        try reader.expectFirstVersion()
+        self.ids = try reader.readArray(
+            field: "master keys", limit: CatalogLimits.masterKeys
+        ) { reader throws(FormatFault) in
+            let at = reader.offset
+            guard let id = MasterKeyID(bytes: Array(try reader.readRaw(MasterKeyID.sizeBytes)))
+            else { throw .invalid(field: "master key", offset: at) }
+            return id
+        }
     }
 }
 

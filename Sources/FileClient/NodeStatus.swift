@@ -24,6 +24,25 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
         package let freeBytes: UInt64
     }
 
+    /// What a meta node knows of master keys, by their ids.
+    package struct MasterKeys: Decodable, Equatable, Sendable {
+        package struct Waiting: Decodable, Equatable, Sendable {
+            package let group: UInt32
+            package let secrets: UInt64
+        }
+
+        /// In the node's memory, oldest first.
+        package let held: [String]
+        /// Wraps all new secrets; nil before the cluster stands.
+        package let inForce: String?
+        /// Replaced, and perhaps still needed.
+        package let former: [String]
+        /// Needed by nothing any more.
+        package let retired: [String]
+        /// Secrets of each group that are still under older keys.
+        package let waiting: [Waiting]
+    }
+
     package let node: UInt32
     package let cluster: String
     package let zone: String
@@ -36,6 +55,8 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
     package let roles: [String]?
     package let groups: [Group]?
     package let store: Store?
+    /// Nil on nodes without the meta role.
+    package let masterKeys: MasterKeys?
 
     package init?(json: [UInt8]) {
         do {

@@ -89,8 +89,42 @@ package struct StatusTable: Sendable {
         for promise in Self.distinct(self.statuses.map(\.promise)) {
             lines.append("promise: \(TransferText.printable(promise))")
         }
+        lines += self.masterKeyLines
         let up = self.statuses.count
         lines.append("\(up) of \(self.asked.count) nodes answer")
+        return lines
+    }
+
+    /// How far a rotation of the master key has come; nothing when none is under way.
+    private var masterKeyLines: [String] {
+        let reports = self.asked.compactMap(\.masterKeys)
+        var lines: [String] = []
+        let held = reports.map(\.held)
+        let former = Self.distinct(reports.flatMap(\.former))
+        let retired = Self.distinct(reports.flatMap(\.retired))
+        for key in Self.distinct(reports.compactMap(\.held.last))
+        where !reports.contains(where: { $0.inForce == key })
+            && !former.contains(key) && !retired.contains(key)
+        {
+            let count = held.filter { $0.contains(key) }.count
+            lines.append(
+                "master key \(TransferText.printable(key)): new, held by \(count) of "
+                    + "\(reports.count) meta nodes that answer")
+        }
+        for key in former where !retired.contains(key) {
+            lines.append("master key \(TransferText.printable(key)): replaced, still needed")
+        }
+        let waiting = reports.flatMap(\.waiting)
+        for group in Set(waiting.map(\.group)).sorted() {
+            let secrets = waiting.filter { $0.group == group }.map(\.secrets).max() ?? 0
+            if secrets > 0 {
+                lines.append("group \(group): \(secrets) secrets wait under older master keys")
+            }
+        }
+        for key in retired where held.contains(where: { $0.contains(key) }) {
+            lines.append(
+                "master key \(TransferText.printable(key)): retired, may be dropped")
+        }
         return lines
     }
 
@@ -118,6 +152,8 @@ package struct StatusTable: Sendable {
 }
 
 extension AskedNode {
+    package var masterKeys: NodeStatus.MasterKeys? { self.status?.masterKeys }
+
     var status: NodeStatus? {
         switch self.answer {
         case .success(let status): status

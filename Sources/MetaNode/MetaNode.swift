@@ -153,9 +153,10 @@ package actor MetaNode {
             do { try await self.loop.sleep(for: self.settings.firstElectionDelay) } catch { return }
             self.post(.standForElection)
         }
+        self.loop.spawn { await self.followMasterKeys() }
     }
 
-    private var isRunning: Bool { !self.isStopped }
+    var isRunning: Bool { !self.isStopped }
 
     /// Hands leaderships over to other voters, as far as they can be, and stops ticking.
     package func drain() {

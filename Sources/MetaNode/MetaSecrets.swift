@@ -6,119 +6,185 @@ import OrderedStorage
 import PeerTransport
 import Primitives
 import Signing
+import Synchronization
 import Telemetry
 import Wire
 
-/// What only meta nodes may do, because only they hold the master key: unwrap the secrets that rest
+/// What only meta nodes may do, because only they hold the master keys: unwrap the secrets that rest
 /// in the groups, and use them for one thing at a time.
-package struct MetaSecrets: Sendable {
+package final class MetaSecrets: Sendable {
     /// The contexts that secrets are wrapped for; text that is in envelopes for ever.
     package enum Context {
         package static func accessKey(_ id: AccessKeyID) -> String { "secret of access key \(id)" }
         package static func bucket(_ name: BucketName) -> String { "key of bucket \(name)" }
         package static func linkKey(_ id: String) -> String { "private key of link key \(id)" }
+
+        static func of(_ place: SecretPlace) -> String {
+            switch place {
+            case .bucket(let name): Self.bucket(name)
+            case .accessKey(let id), .firstAccessKey(let id): Self.accessKey(id)
+            case .linkKey(let id): Self.linkKey(id)
+            }
+        }
     }
 
-    let masterKey: MasterKey
+    private let ring: Mutex<MasterKeyRing>
 
-    package init(masterKey: MasterKey) { self.masterKey = masterKey }
+    package init(_ ring: MasterKeyRing) { self.ring = Mutex(ring) }
 
-    func signingKey(of key: AccessKey, scope: SigV4Scope) -> SigV4SigningKey? {
-        guard
-            let secret = self.masterKey.unwrap(
-                key.wrappedSecret, context: Context.accessKey(key.id))
-        else { return nil }
+    /// The keys that this process works with.
+    package var masterKeys: MasterKeyRing { self.ring.withLock { $0 } }
+
+    func replace(_ ring: MasterKeyRing) { self.ring.withLock { $0 = ring } }
+
+    func signingKey(of key: AccessKey, scope: SigV4Scope) throws(UnwrapFault) -> SigV4SigningKey {
+        let secret = try self.masterKeys.unwrap(
+            key.wrappedSecret, context: Context.accessKey(key.id))
         return SigV4SigningKey(
             secret: String(decoding: secret, as: UTF8.self), scope: scope,
             using: OpenSSLPrimitives())
     }
 
-    func key(of bucket: Bucket) -> [UInt8]? {
-        self.masterKey.unwrap(bucket.wrappedKey, context: Context.bucket(bucket.name))
+    func key(of bucket: Bucket) throws(UnwrapFault) -> [UInt8] {
+        try self.masterKeys.unwrap(bucket.wrappedKey, context: Context.bucket(bucket.name))
     }
 
-    func makeBucketKey(for name: BucketName, randomness: (Int) -> [UInt8]) -> WrappedKey {
-        WrappedKey(
-            bytes: self.masterKey.wrap(
+    /// - Parameter wrapping: the key in force; nil before the first was chosen: the oldest held.
+    func makeBucketKey(
+        for name: BucketName, under wrapping: MasterKeyID?, randomness: (Int) -> [UInt8]
+    ) throws(UnwrapFault) -> WrappedKey {
+        let ring = self.masterKeys
+        let id = wrapping ?? ring.ids[0]
+        guard let master = ring[id] else { throw .keyMissing(id) }
+        return WrappedKey(
+            bytes: master.wrap(
                 randomness(SymmetricKey.sizeBytes), context: Context.bucket(name),
                 nonce: randomness(MasterKey.nonceSizeBytes)))
     }
 
-    func sign(_ policy: LinkPolicy, with key: LinkKey) -> SignLinkAnswer {
-        guard
-            let number = UInt32(key.id),
-            let seed = self.masterKey.unwrap(
-                key.wrappedPrivateKey, context: Context.linkKey(key.id)),
-            let privateKey = Ed25519PrivateKey(seed: seed)
-        else { return .noKey }
+    func sign(_ policy: LinkPolicy, with key: LinkKey) throws(UnwrapFault) -> SignLinkAnswer {
+        let seed = try self.masterKeys.unwrap(
+            key.wrappedPrivateKey, context: Context.linkKey(key.id))
+        guard let number = UInt32(key.id), let privateKey = Ed25519PrivateKey(seed: seed) else {
+            return .noKey
+        }
         var policy = policy
         policy.keyID = LinkKeyID(number)
         let signer = LinkSigner { privateKey.sign($0) }
         return signer.link(for: policy).map { .signed(query: $0.query) } ?? .unsound
     }
+
+    /// The same secret under another key.
+    func rewrap(
+        _ secret: StoredSecret, under wrapping: MasterKeyID, randomness: (Int) -> [UInt8]
+    ) throws(UnwrapFault) -> RewrappedSecret {
+        let ring = self.masterKeys
+        let context = Context.of(secret.place)
+        let plain = try ring.unwrap(secret.envelope, context: context)
+        guard let master = ring[wrapping] else { throw .keyMissing(wrapping) }
+        let nonce = randomness(MasterKey.nonceSizeBytes)
+        return RewrappedSecret(
+            place: secret.place, old: secret.envelope,
+            new: master.wrap(plain, context: context, nonce: nonce))
+    }
+}
+
+/// Why a call that needs a secret is not answered here.
+private enum SecretFault: Error {
+    case state(StoreFault)
+    case unwrap(UnwrapFault)
+
+    /// Whoever asked turns to another node.
+    var refusal: PeerAnswer {
+        switch self {
+        case .state(let fault):
+            .refused(
+                code: MetaCallRefusal.state, message: "the state cannot be read: \(fault)")
+        case .unwrap(.keyMissing(let id)):
+            .refused(
+                code: MetaCallRefusal.masterKeyMissing,
+                message: "master key \(id) is not held here")
+        case .unwrap(.damaged):
+            .refused(code: MetaCallRefusal.state, message: "a stored secret does not open")
+        }
+    }
 }
 
 extension MetaNode {
-    /// Answers the calls that need the master key.
+    /// Answers the calls that need the master keys.
     nonisolated func answerSecret(
         _ request: PeerRequest
     ) async throws(FormatFault) -> PeerAnswer {
-        let outcome: Result<any WireMessage, StoreFault>
+        let outcome: Result<any WireMessage, SecretFault>
         switch request.kind {
         case MetaCallKind.signingKey:
             outcome = await self.signingKey(try SigningKeyRequest(decoding: request.head))
         case MetaCallKind.bucketKey:
             outcome = await self.bucketKey(try BucketKeyRequest(decoding: request.head))
         case MetaCallKind.makeBucketKey:
-            let bucket = try MakeBucketKeyRequest(decoding: request.head).bucket
-            outcome = .success(
-                self.secrets.makeBucketKey(for: bucket, randomness: self.environment.randomBytes))
+            outcome = await self.makeBucketKey(try MakeBucketKeyRequest(decoding: request.head))
         case MetaCallKind.signLink:
             outcome = await self.signLink(try SignLinkRequest(decoding: request.head))
+        case MetaCallKind.heldMasterKeys:
+            outcome = .success(HeldMasterKeys(ids: self.secrets.masterKeys.ids))
         default:
             return .refused(
                 code: MetaCallRefusal.unknownKind,
                 message: "a meta node does not answer calls of kind \(request.kind)")
         }
         switch outcome {
-        case .success(let message):
-            return .response(PeerResponse(head: message.encoded))
-        case .failure(let fault):
-            return .refused(
-                code: MetaCallRefusal.state, message: "the state cannot be read: \(fault)")
+        case .success(let message): return .response(PeerResponse(head: message.encoded))
+        case .failure(let fault): return fault.refusal
         }
     }
 
     private nonisolated func signingKey(
         _ request: SigningKeyRequest
-    ) async -> Result<any WireMessage, StoreFault> {
-        await self.read(request.group, .accessKey(request.accessKey)) { outcome in
+    ) async -> Result<any WireMessage, SecretFault> {
+        await self.read(request.group, .accessKey(request.accessKey)) {
+            outcome throws(UnwrapFault) in
             switch outcome {
             case .answer(.accessKey(let key), _) where key.state == .active:
-                guard let signingKey = self.secrets.signingKey(of: key, scope: request.scope)
-                else { return SigningKeyAnswer.absent }
-                return SigningKeyAnswer.found(owner: key.owner, signingKey)
-            case .answer(.slotNotOwned, _):
-                return SigningKeyAnswer.slotNotOwned
-            case .answer: return SigningKeyAnswer.absent
-            case .refused(let refusal): return SigningKeyAnswer.refused(refusal)
+                SigningKeyAnswer.found(
+                    owner: key.owner,
+                    try self.secrets.signingKey(of: key, scope: request.scope))
+            case .answer(.slotNotOwned, _): SigningKeyAnswer.slotNotOwned
+            case .answer: SigningKeyAnswer.absent
+            case .refused(let refusal): SigningKeyAnswer.refused(refusal)
             }
         }
     }
 
     private nonisolated func bucketKey(
         _ request: BucketKeyRequest
-    ) async -> Result<any WireMessage, StoreFault> {
-        await self.read(request.group, .bucket(request.bucket)) { outcome in
+    ) async -> Result<any WireMessage, SecretFault> {
+        await self.read(request.group, .bucket(request.bucket)) { outcome throws(UnwrapFault) in
             switch outcome {
             case .answer(.bucket(let bucket), _):
-                guard let key = self.secrets.key(of: bucket) else {
-                    return BucketKeyAnswer.noSuchBucket
-                }
-                return BucketKeyAnswer.found(bucket.withoutKey, key: key)
-            case .answer(.slotNotOwned, _): return BucketKeyAnswer.slotNotOwned
-            case .answer: return BucketKeyAnswer.noSuchBucket
-            case .refused(let refusal): return BucketKeyAnswer.refused(refusal)
+                BucketKeyAnswer.found(
+                    bucket.withoutKey, key: try self.secrets.key(of: bucket))
+            case .answer(.slotNotOwned, _): BucketKeyAnswer.slotNotOwned
+            case .answer: BucketKeyAnswer.noSuchBucket
+            case .refused(let refusal): BucketKeyAnswer.refused(refusal)
+            }
+        }
+    }
+
+    /// Under the key that group 0 has in force now: what a leader of yesterday makes, it cannot make
+    /// under a key of yesterday.
+    private nonisolated func makeBucketKey(
+        _ request: MakeBucketKeyRequest
+    ) async -> Result<any WireMessage, SecretFault> {
+        await self.read(.system, .masterKeys) { outcome throws(UnwrapFault) in
+            switch outcome {
+            case .answer(let answer, _):
+                var wrapping: MasterKeyID?
+                if case .masterKeys(let keys) = answer { wrapping = keys.wrapping }
+                return MakeBucketKeyAnswer.made(
+                    try self.secrets.makeBucketKey(
+                        for: request.bucket, under: wrapping,
+                        randomness: self.environment.randomBytes))
+            case .refused(let refusal): return MakeBucketKeyAnswer.refused(refusal)
             }
         }
     }
@@ -126,22 +192,35 @@ extension MetaNode {
     /// By the newest link key this replica knows; any meta node can do it.
     private nonisolated func signLink(
         _ request: SignLinkRequest
-    ) async -> Result<any WireMessage, StoreFault> {
+    ) async -> Result<any WireMessage, SecretFault> {
         let query = QueryRequest(group: .system, freshness: .local, query: .linkKeys)
-        return await self.query(query).map { outcome in
+        return await self.read(query) { outcome throws(UnwrapFault) in
             guard case .answer(.linkKeys(let keys), _) = outcome,
                 let newest = keys.filter({ $0.algorithm == .ed25519 })
                     .max(by: { (UInt32($0.id) ?? 0) < (UInt32($1.id) ?? 0) })
             else { return SignLinkAnswer.noKey }
-            return self.secrets.sign(request.policy, with: newest)
+            return try self.secrets.sign(request.policy, with: newest)
         }
     }
 
     private nonisolated func read(
         _ group: GroupID, _ query: CatalogQuery,
-        _ answer: (QueryAnswer) -> any WireMessage
-    ) async -> Result<any WireMessage, StoreFault> {
-        let request = QueryRequest(group: group, freshness: .linearizable, query: query)
-        return await self.query(request).map(answer)
+        _ answer: (QueryAnswer) throws(UnwrapFault) -> any WireMessage
+    ) async -> Result<any WireMessage, SecretFault> {
+        await self.read(
+            QueryRequest(group: group, freshness: .linearizable, query: query), answer)
+    }
+
+    private nonisolated func read(
+        _ request: QueryRequest,
+        _ answer: (QueryAnswer) throws(UnwrapFault) -> any WireMessage
+    ) async -> Result<any WireMessage, SecretFault> {
+        switch await self.query(request) {
+        case .success(let outcome):
+            do throws(UnwrapFault) { return .success(try answer(outcome)) } catch {
+                return .failure(.unwrap(error))
+            }
+        case .failure(let fault): return .failure(.state(fault))
+        }
     }
 }

@@ -34,6 +34,8 @@ package struct MetaSettings: Sendable {
     package var logBatchBytes = 1 << 20
     package var log = MetaLogSettings()
     package var sweep = SweepSettings()
+    /// How often a leader looks whether a rotation of the master key is to go on.
+    package var masterKeyPeriod: Duration = .seconds(2)
 
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70
@@ -94,6 +96,8 @@ package struct MetaCounters: Sendable {
     /// Queries that were answered on the loop, without a trip to the pool.
     package let queriesFromCache: Counter
     package let readIndexes: Counter
+    /// Secrets that this node, as a leader, had wrapped by a newer master key.
+    package let secretsRewrapped: Counter
 
     package init(_ registry: MetricsRegistry) {
         self.commandsProposed = registry.counter(
@@ -115,5 +119,8 @@ package struct MetaCounters: Sendable {
             help: "Queries answered without a trip to the disk threads.")
         self.readIndexes = registry.counter(
             "holdfast_meta_read_indexes_total", help: "Linearizable reads begun.")
+        self.secretsRewrapped = registry.counter(
+            "holdfast_meta_secrets_rewrapped_total",
+            help: "Secrets wrapped by a newer master key.")
     }
 }

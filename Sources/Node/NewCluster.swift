@@ -47,7 +47,6 @@ package struct NewCluster: Sendable {
     /// The first access key, whose secret is nowhere else in the clear.
     package let accessKey: String
     package let secret: String
-    let masterKeyBytes: [UInt8]
     package let bootstrap: Bootstrap
 
     /// - Parameter randomness: unpredictable bytes.
@@ -58,7 +57,6 @@ package struct NewCluster: Sendable {
             let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes))
         else { brokenInvariant("randomness comes in the size that was asked for") }
         self.cluster = cluster
-        self.masterKeyBytes = masterKey.bytes
         self.accessKey = "HF" + Hex.encode(randomness(9)).uppercased()
         self.secret = Base64.encodeForURL(randomness(30))
         do throws(CertificateFault) {
@@ -88,7 +86,7 @@ package struct NewCluster: Sendable {
                             node: plan.node, names: [plan.peer.host], now: now),
                         door: try self.authority.issueDoor(
                             names: Self.doorNames(plan), now: now),
-                        masterKey: isMeta ? master : nil,
+                        masterKeys: isMeta ? MasterKeyRing(master) : nil,
                         bootstrap: isMeta ? self.bootstrap : nil))
             } catch { throw .certificate(error) }
         }
@@ -179,8 +177,8 @@ package struct NewCluster: Sendable {
             (Name.doorCertificate, Array(identity.door.certificatePEM.utf8)),
             (Name.doorKey, Array(identity.door.keyPEM.utf8)),
         ]
-        if identity.masterKey != nil {
-            contents.append((Name.masterKey, Array((Hex.encode(self.masterKeyBytes) + "\n").utf8)))
+        if let masterKeys = identity.masterKeys {
+            contents.append((Name.masterKeys, Array(masterKeys.text.utf8)))
             contents.append((Name.bootstrap, self.bootstrap.encoded))
         }
         // Last, so that a half-written identity has no configuration and is refused.

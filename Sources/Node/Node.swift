@@ -149,6 +149,13 @@ package final class Node: Sendable {
             identity: identity, options: options, environment: environment, loop: loop,
             stores: stores, registry: registry, logger: logger, end: end)
         let meta = try await roles.openMeta(peers: switchboard, cluster)
+        if let meta {
+            let watch = MasterKeyWatch(
+                identityDirectory: options.identityDirectory, meta: meta,
+                environment: environment, logger: logger)
+            await watch.look()
+            loop.spawn { await watch.run(on: loop) }
+        }
         let store = try await roles.openStore()
         calls.serve(meta: meta, store: store.map { StoreNode(store: $0) }, cluster: cluster)
         do throws(StreamFault) { try switchboard.listen(on: configuration.peer) } catch {
@@ -211,7 +218,8 @@ private struct Roles {
     func openMeta(
         peers: any Peers, _ cluster: ClusterClient
     ) async throws(NodeFault) -> MetaNode? {
-        guard self.configuration.roles.contains(.meta), let key = self.identity.masterKey else {
+        guard self.configuration.roles.contains(.meta), let keys = self.identity.masterKeys
+        else {
             return nil
         }
         let directory = self.options.dataDirectory + "/meta"
@@ -230,8 +238,9 @@ private struct Roles {
         do throws(MetaFault) {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
-                peers: peers, secrets: MetaSecrets(masterKey: key), end: self.end,
-                layout: { cluster.layout }, registry: self.registry, logger: self.logger.component("meta"))
+                peers: peers, secrets: MetaSecrets(keys), end: self.end,
+                layout: { cluster.layout }, registry: self.registry,
+                logger: self.logger.component("meta"))
         } catch {
             switch error {
             case .damaged(let reason): throw .damaged(directory: directory, reason: reason)

@@ -13,7 +13,7 @@ import Wire
 /// | `ca.pem`      | the certificate of the cluster's authority                                 |
 /// | `node.pem`, `node.key` | by which peers know this node                                     |
 /// | `door.pem`, `door.key` | by which clients know its edge                                    |
-/// | `master.key`  | 64 hexadecimal digits; on meta nodes only                                  |
+/// | `master.keys` | the master keys, see `MasterKeyRing`; on meta nodes only                   |
 /// | `bootstrap`   | the cluster's first facts, for the first leaders of its groups             |
 /// | `begun`       | made at the first start: from then on there is data that belongs to us     |
 /// | `damaged`     | made when the node's disk failed it: why it must not start again           |
@@ -22,18 +22,18 @@ package struct NodeIdentity: Sendable {
     package let authority: String
     package let node: CertifiedKey
     package let door: CertifiedKey
-    package let masterKey: MasterKey?
+    package let masterKeys: MasterKeyRing?
     package let bootstrap: Bootstrap?
 
     package init(
         configuration: NodeConfiguration, authority: String, node: CertifiedKey,
-        door: CertifiedKey, masterKey: MasterKey?, bootstrap: Bootstrap?
+        door: CertifiedKey, masterKeys: MasterKeyRing?, bootstrap: Bootstrap?
     ) {
         self.configuration = configuration
         self.authority = authority
         self.node = node
         self.door = door
-        self.masterKey = masterKey
+        self.masterKeys = masterKeys
         self.bootstrap = bootstrap
     }
 }
@@ -85,7 +85,7 @@ extension NodeIdentity {
         package static let nodeKey = "node.key"
         package static let doorCertificate = "door.pem"
         package static let doorKey = "door.key"
-        package static let masterKey = "master.key"
+        package static let masterKeys = "master.keys"
         package static let bootstrap = "bootstrap"
         package static let begun = "begun"
         package static let damaged = "damaged"
@@ -114,10 +114,10 @@ extension NodeIdentity {
             let path = directory + "/" + File.configuration
             throw .identity(path: path, reason: "\(error)")
         }
-        var masterKey: MasterKey?
+        var masterKeys: MasterKeyRing?
         var bootstrap: Bootstrap?
         if configuration.roles.contains(.meta) {
-            masterKey = try Self.masterKey(try text(File.masterKey), directory)
+            masterKeys = try Self.masterKeys(try text(File.masterKeys), directory)
             bootstrap = try Self.bootstrap(directory, files)
         }
         return NodeIdentity(
@@ -126,18 +126,15 @@ extension NodeIdentity {
                 certificatePEM: try text(File.nodeCertificate), keyPEM: try text(File.nodeKey)),
             door: CertifiedKey(
                 certificatePEM: try text(File.doorCertificate), keyPEM: try text(File.doorKey)),
-            masterKey: masterKey, bootstrap: bootstrap)
+            masterKeys: masterKeys, bootstrap: bootstrap)
     }
 
-    private static func masterKey(
+    private static func masterKeys(
         _ text: String, _ directory: String
-    ) throws(NodeFault) -> MasterKey {
-        let digits = text.filter { !$0.isWhitespace }
-        guard let bytes = Hex.decode(digits), let key = SymmetricKey(bytes: bytes) else {
-            throw .identity(
-                path: directory + "/" + File.masterKey, reason: "not 64 hexadecimal digits")
+    ) throws(NodeFault) -> MasterKeyRing {
+        do throws(MasterKeyRing.Fault) { return try MasterKeyRing(text: text) } catch {
+            throw .identity(path: directory + "/" + File.masterKeys, reason: "\(error)")
         }
-        return MasterKey(key)
     }
 
     private static func bootstrap(

@@ -1,6 +1,7 @@
 import Catalog
 import ChunkProtocol
 import Consensus
+import MetaNode
 import Primitives
 
 /// What `/status` says of a node, as JSON (RFC 8259).
@@ -14,15 +15,19 @@ package struct StatusDocument: Sendable {
     package let groups: [(group: GroupID, status: RaftStatus)]
     /// Nil on nodes that keep no chunks.
     package let store: StoreStatus?
+    /// Nil on nodes without the meta role.
+    package let masterKeys: MasterKeyReport?
 
     package init(
         configuration: NodeConfiguration, isReady: Bool,
-        groups: [(group: GroupID, status: RaftStatus)], store: StoreStatus?
+        groups: [(group: GroupID, status: RaftStatus)], store: StoreStatus?,
+        masterKeys: MasterKeyReport? = nil
     ) {
         self.configuration = configuration
         self.isReady = isReady
         self.groups = groups
         self.store = store
+        self.masterKeys = masterKeys
     }
 
     package var json: String {
@@ -43,6 +48,7 @@ package struct StatusDocument: Sendable {
                 "\"store\":{\"chunks\":\(store.chunks),\"sealedBytes\":\(store.sealedBytes),"
                     + "\"segments\":\(store.segments),\"freeBytes\":\(store.freeBytes)}")
         }
+        if let keys = self.masterKeys { fields.append(Self.json(keys)) }
         return "{\(fields.joined(separator: ","))}\n"
     }
 
@@ -50,6 +56,18 @@ package struct StatusDocument: Sendable {
         "{\"group\":\(group),\"role\":\"\(status.role)\",\"term\":\(status.term),"
             + "\"leader\":\(status.leader.map(\.description) ?? "null"),"
             + "\"applied\":\(status.applied),\"commit\":\(status.commit)}"
+    }
+
+    /// Ids alone: what a key is named says nothing of the key.
+    private static func json(_ keys: MasterKeyReport) -> String {
+        func list(_ ids: [MasterKeyID]) -> String {
+            "[\(ids.map { "\"\($0)\"" }.joined(separator: ","))]"
+        }
+        let waiting = keys.waiting.map { "{\"group\":\($0.group),\"secrets\":\($0.secrets)}" }
+        return "\"masterKeys\":{\"held\":\(list(keys.held)),"
+            + "\"inForce\":\(keys.system.wrapping.map { "\"\($0)\"" } ?? "null"),"
+            + "\"former\":\(list(keys.system.former)),\"retired\":\(list(keys.system.retired)),"
+            + "\"waiting\":[\(waiting.joined(separator: ","))]}"
     }
 
     /// The promise in force for a cluster of this size.

@@ -97,18 +97,26 @@ package final class ObjectAccess: Sendable {
     package func createBucket(
         _ name: BucketName, owner: OwnerID, deadline: Instant
     ) async throws(AccessFault) -> BucketCreation {
-        let wrapped = try await self.asking { () throws(ClusterFault) in
-            try await self.cluster.makeBucketKey(for: name, deadline: deadline)
+        for _ in 0..<Self.bucketKeyAttempts {
+            let wrapped = try await self.asking { () throws(ClusterFault) in
+                try await self.cluster.makeBucketKey(for: name, deadline: deadline)
+            }
+            let create = CreateBucket(name: name, owner: owner, wrappedKey: wrapped.bytes)
+            switch try await self.submit(.createBucket(create), deadline: deadline) {
+            case .bucketCreated: return .created
+            case .bucketAlreadyOwned: return .alreadyOwned
+            case .bucketTaken: throw .bucketTaken
+            case .limitReached: throw .unavailable("the group holds as many buckets as it may")
+            // The master key was replaced in between.
+            case .wrongMasterKey: continue
+            case let other: throw .broken("creating a bucket gave \(other)")
+            }
         }
-        let create = CreateBucket(name: name, owner: owner, wrappedKey: wrapped.bytes)
-        switch try await self.submit(.createBucket(create), deadline: deadline) {
-        case .bucketCreated: return .created
-        case .bucketAlreadyOwned: return .alreadyOwned
-        case .bucketTaken: throw .bucketTaken
-        case .limitReached: throw .unavailable("the group holds as many buckets as it may")
-        case let other: throw .broken("creating a bucket gave \(other)")
-        }
+        throw .unavailable("the master key was replaced again and again")
     }
+
+    /// How often a new bucket's key is asked for, when the master key is replaced meanwhile.
+    private static let bucketKeyAttempts = 3
 
     package func deleteBucket(
         _ name: BucketName, deadline: Instant

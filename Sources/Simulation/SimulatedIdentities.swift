@@ -62,7 +62,8 @@ struct SimulatedIdentities {
                     roles: isMeta ? .all : [.store, .edge], peer: plan.peer, edge: plan.edge,
                     https: plan.https, admin: plan.admin, peers: peers, voters: voters,
                     groups: NewCluster.groups),
-                authority: "", node: none, door: none, masterKey: isMeta ? master : nil,
+                authority: "", node: none, door: none,
+                masterKeys: isMeta ? MasterKeyRing(master) : nil,
                 bootstrap: isMeta ? bootstrap : nil)
         }
     }

@@ -44,6 +44,16 @@ import Wire
             .setLayout(SetLayout(expected: .none, layout: bootstrap.layout)),
             .setGroupTable(SetGroupTable(expected: 0, table: bootstrap.groupTable)),
             .addLinkKey(bootstrap.linkKey), .removeLinkKey(id: "link-1"),
+            .setWrappingKey(
+                SetWrappingKey(
+                    generation: 4, key: MasterKeyTests.masterKey(7),
+                    former: [MasterKeyTests.masterKey(6)])),
+            .rewrapSecrets(
+                [
+                    SecretPlace.bucket(photos), .accessKey(bootstrap.firstAccessKey.id),
+                    .linkKey("1"), .firstAccessKey(bootstrap.firstAccessKey.id),
+                ].map { RewrappedSecret(place: $0, old: [1, 2], new: [3]) }),
+            .retireMasterKey(MasterKeyTests.masterKey(6)),
         ] + DeletionFormatTests.operations
     }
 
@@ -64,6 +74,8 @@ import Wire
         .nodeRegistered, .nodeIdentityUsed, .incarnation(3), .layoutSet(LayoutVersion(1)),
         .layoutChanged(current: LayoutVersion(2)), .groupTableSet(version: 3),
         .groupTableChanged(current: 4), .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved,
+        .wrongMasterKey, .wrappingKeySet(generation: 2), .wrappingKeyKept(generation: 3),
+        .secretsRewrapped(count: 64), .masterKeyRetired, .masterKeyNeeded,
         .chunkCondemned(chunk(3).name), .chunks([.done, .referenced, .lost]),
     ]
 
@@ -88,6 +100,7 @@ import Wire
         .deduplicated(photos, RandomOperations.fingerprints.suffix(2)),
         .abandonedUploads(untouchedSince: Timestamp(milliseconds: 1), limit: 2),
         .doomedManifests(before: Timestamp(milliseconds: 1), limit: 2),
+        .masterKeys,
         .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
         .deletions(
             ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
@@ -145,6 +158,7 @@ import Wire
                     firstAccessKey: bootstrap.firstAccessKey)),
             .layout(bootstrap.layout), .layoutUnchanged, .nodes(bootstrap.nodes),
             .groupTable(bootstrap.groupTable), .linkKeys([bootstrap.linkKey]), .incarnation(7),
+            .masterKeys(MasterKeys(generation: 2, wrapping: MasterKeyTests.masterKey(1))),
             .deletions(DeletionPage(chunks: [chunkKey(1)], next: chunkKey(1))),
             .chunkStates(
                 [.slotNotOwned, .absent] + DeletionFormatTests.rows.map { .present($0) }),

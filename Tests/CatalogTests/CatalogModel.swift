@@ -84,7 +84,8 @@ struct CatalogModel {
         case .abortUpload(let abort):
             return self.uploads.removeValue(forKey: abort.upload) == nil
                 ? .noSuchUpload : .uploadAborted
-        case .unreadable, .openSession, .adoptSlots, .releaseSlots, .createAccessKey,
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
+            .adoptSlots, .releaseSlots, .createAccessKey,
             .deleteAccessKey, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap,
             .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout, .setGroupTable,

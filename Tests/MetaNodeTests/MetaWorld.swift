@@ -115,7 +115,7 @@ final class MetaWorld: Sendable {
             loop: loop, peers: switchboard)
         let meta = try await MetaNode.open(
             settings, in: environment, loop: loop, stores: SimulatedStoreFactory(machine),
-            peers: switchboard, secrets: MetaSecrets(masterKey: self.masterKey),
+            peers: switchboard, secrets: MetaSecrets(MasterKeyRing(self.masterKey)),
             end: { await environment.terminate(status: $0, reason: $1) },
             layout: { client.layout },
             registry: MetricsRegistry(),

@@ -39,7 +39,7 @@ import Testing
         #expect(cluster.identities.map(\.configuration.node) == plans(zones).map(\.node))
         for identity in cluster.identities {
             let isVoter = voters.contains(identity.configuration.node)
-            #expect((identity.masterKey != nil) == isVoter)
+            #expect((identity.masterKeys != nil) == isVoter)
             #expect((identity.bootstrap != nil) == isVoter)
             #expect(identity.configuration.roles == (isVoter ? .all : [.store, .edge]))
             #expect(identity.configuration.voters == voters)
@@ -75,7 +75,7 @@ import Testing
 
     @Test func `secrets open with the master key, in their own context alone`() throws {
         let cluster = try newCluster(["a"])
-        let master = try #require(cluster.identities[0].masterKey)
+        let master = try #require(cluster.identities[0].masterKeys?.newest)
         let key = cluster.bootstrap.firstAccessKey
         let link = cluster.bootstrap.linkKey
         #expect(key.id.text == cluster.accessKey)
@@ -114,7 +114,7 @@ import Testing
             #expect(read.node == identity.node && read.door == identity.door)
             #expect(read.authority == identity.authority)
             #expect(read.bootstrap == identity.bootstrap)
-            #expect((read.masterKey == nil) == (identity.masterKey == nil))
+            #expect(read.masterKeys?.ids == identity.masterKeys?.ids)
         }
     }
 
@@ -122,7 +122,7 @@ import Testing
         NodeIdentity.File.configuration, NodeIdentity.File.authority,
         NodeIdentity.File.nodeCertificate, NodeIdentity.File.nodeKey,
         NodeIdentity.File.doorCertificate, NodeIdentity.File.doorKey,
-        NodeIdentity.File.masterKey, NodeIdentity.File.bootstrap,
+        NodeIdentity.File.masterKeys, NodeIdentity.File.bootstrap,
     ])
     func `a file that is missing or no text is named, with what to do`(name: String) throws {
         let (disk, _) = try self.written(["a"], 0)
@@ -138,8 +138,8 @@ import Testing
     ])
     func `a master key of other than 64 digits is refused`(text: String) throws {
         let (disk, _) = try self.written(["a"], 0)
-        try disk.files.replace("/identity/master.key", with: Array(text.utf8))
-        try self.expectRefusal(of: "/identity/master.key", disk)
+        try disk.files.replace("/identity/master.keys", with: Array(text.utf8))
+        try self.expectRefusal(of: "/identity/master.keys", disk)
     }
 
     private func expectRefusal(of path: String, _ disk: TestDisk) throws {
