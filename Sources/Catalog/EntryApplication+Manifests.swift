@@ -103,7 +103,6 @@ extension EntryApplication {
     /// Takes away what a part referred to.
     mutating func release(_ content: PartContent, in bucket: BucketName) throws(StoreFault) {
         switch content {
-        case .inline: break
         case .chunks(let chunks):
             for chunk in chunks { try self.release(chunk, in: bucket.slot) }
         case .manifest(let id):

@@ -38,10 +38,10 @@ extension EntryApplication {
         case .content(let new):
             guard new.sealedFor == open.version else { return .bucketReplaced }
             if let refusal = try self.refusal(of: new, in: bucket.slot) { return refusal }
-            guard let kept = new.manifest.asPart else { return .malformed }
+            guard let chunks = new.manifest.chunks else { return .malformed }
             // Before the part in its place is released: a repeat may name the same chunks.
             try self.retainChunks(of: new, in: bucket.slot)
-            content = kept
+            content = .chunks(chunks)
         case .upload(let id, let revision, let parts):
             let inner = UploadName(bucket: bucket, id: id)
             if let refusal = try self.refusal(of: inner, at: revision, inside: put.upload) {
@@ -184,17 +184,6 @@ extension EntryApplication {
             self.delete(CatalogFamilies.rows, CatalogKeys.completedUpload(name))
             self.delete(
                 CatalogFamilies.rows, CatalogKeys.completedUploadAge(name, completed: completed))
-        }
-    }
-}
-
-extension Manifest {
-    /// The same bytes as those of a part; nil for what consists of parts itself.
-    fileprivate var asPart: PartContent? {
-        switch self {
-        case .inline(let name, let sealed): .inline(name: name, sealed: sealed)
-        case .chunks(let chunks): .chunks(chunks)
-        case .parts: nil
         }
     }
 }

@@ -20,6 +20,14 @@ extension Manifest {
         case .chunks, .parts: false
         }
     }
+
+    /// Nil unless it names chunks itself.
+    var chunks: [ChunkReference]? {
+        switch self {
+        case .chunks(let chunks): chunks
+        case .inline, .parts: nil
+        }
+    }
 }
 
 /// A chunk as a manifest names it.

@@ -28,8 +28,6 @@ package struct ManifestPart: Equatable, Sendable {
 
 /// What a part's bytes are.
 package enum PartContent: Equatable, Sendable {
-    /// As in `Manifest.inline`.
-    case inline(name: ChunkName, sealed: [UInt8])
     /// In the order of the bytes, at most `CatalogLimits.chunksPerRow`.
     case chunks([ChunkReference])
     /// Those of another manifest of the bucket, which the part holds one reference to: a part with
@@ -49,7 +47,7 @@ package enum ManifestRow: Equatable, Sendable {
         case .part(let part):
             switch part.content {
             case .chunks(let chunks): chunks
-            case .inline, .manifest: []
+            case .manifest: []
             }
         case .root(.inline), .root(.parts): []
         }
@@ -110,13 +108,8 @@ extension ManifestPart: WireMessage {
 extension PartContent: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         switch self {
-        case .inline(let name, let sealed):
-            writer.write(tag: 1) {
-                $0.write(name)
-                $0.writeBytes(sealed)
-            }
-        case .chunks(let chunks): writer.write(tag: 2) { $0.writeMessages(chunks) }
-        case .manifest(let manifest): writer.write(tag: 3) { $0.write(manifest.rawValue) }
+        case .chunks(let chunks): writer.write(tag: 1) { $0.writeMessages(chunks) }
+        case .manifest(let manifest): writer.write(tag: 2) { $0.write(manifest.rawValue) }
         }
     }
 
@@ -124,12 +117,9 @@ extension PartContent: WireMessage {
         let at = reader.offset
         switch try reader.read(UInt8.self) {
         case 1:
-            let name = try ChunkName(from: &reader)
-            self = .inline(name: name, sealed: try reader.readInlineBytes())
-        case 2:
             self = .chunks(
                 try reader.readMessages(field: "chunks", limit: CatalogLimits.chunksPerRow))
-        case 3: self = .manifest(ManifestID(rawValue: try reader.read()))
+        case 2: self = .manifest(ManifestID(rawValue: try reader.read()))
         default: throw .invalid(field: "part content", offset: at)
         }
     }

@@ -53,8 +53,7 @@ package struct PutPart: Equatable, Sendable {
 
 /// Where a part's bytes come from.
 package enum PartSource: Equatable, Sendable {
-    /// Inline, or at most `CatalogLimits.chunksPerRow` chunks; sealed with the key of the upload's
-    /// bucket.
+    /// At most `CatalogLimits.chunksPerRow` chunks, sealed with the key of the upload's bucket.
     case content(ObjectContent)
     /// All parts of an implicit upload of the same bucket, which ends with this: a part with more
     /// chunks than one row may name.
@@ -200,7 +199,8 @@ extension PartSource: WireMessage {
         switch try reader.read(UInt8.self) {
         case 1:
             let content = try ObjectContent(from: &reader)
-            guard content.manifest.fitsOnePartRow else {
+            guard let chunks = content.manifest.chunks, chunks.count <= CatalogLimits.chunksPerRow
+            else {
                 throw .invalid(field: "part content", offset: at)
             }
             self = .content(content)
@@ -217,16 +217,6 @@ extension PartSource: WireMessage {
         switch self {
         case .content(let content): content.allows(size: size)
         case .upload(_, _, let parts): parts.sizeBytes == size
-        }
-    }
-}
-
-extension Manifest {
-    fileprivate var fitsOnePartRow: Bool {
-        switch self {
-        case .inline: true
-        case .chunks(let chunks): chunks.count <= CatalogLimits.chunksPerRow
-        case .parts: false
         }
     }
 }

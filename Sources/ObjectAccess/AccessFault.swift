@@ -7,6 +7,8 @@ import Primitives
 package enum AccessFault: Error, Equatable, Sendable {
     case noSuchBucket(BucketName)
     case noSuchKey
+    /// It never was, was aborted, or was completed longer ago than is remembered.
+    case noSuchUpload
     case bucketNotEmpty
     /// Another owner has the name.
     case bucketTaken

@@ -265,6 +265,12 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     package var readBudgetBytes = 96 << 20
     /// The largest body one request may bring.
     package var largestBodyBytes: UInt64 = 5 << 30
+    /// How long stored chunks of a body wait for the rest of their row before they are written down
+    /// without it.
+    package var rowPatience: Duration = .seconds(600)
+    /// How long a stored chunk may stay unnamed before its body is given up. Stores delete chunks
+    /// that nobody names, after a grace that is longer.
+    package var uploadLifetime: Duration = .seconds(5 * 3_600)
     /// How old a bucket's facts may be: an edge's authority is stale by at most this.
     package var bucketLifetime: Duration = .seconds(1)
     /// Buckets remembered together.
@@ -276,6 +282,12 @@ package struct ObjectAccessSettings: Sendable, Equatable {
 package struct ObjectAccessCounters: Sendable {
     package let objectsPut: Counter
     package let bytesPut: Counter
+    package let partsPut: Counter
+    package let uploadsCompleted: Counter
+    package let uploadsAborted: Counter
+    /// Rows of chunks of long bodies, written down while those were still arriving.
+    package let rowsWritten: Counter
+    package let longBodiesAbandoned: Counter
     package let uploadsRefusedForMemory: Counter
     /// Ended before their size, to give memory back.
     package let chunksEndedEarly: Counter
@@ -306,6 +318,18 @@ package struct ObjectAccessCounters: Sendable {
             "holdfast_access_objects_put_total", help: "Objects stored.")
         self.bytesPut = registry.counter(
             "holdfast_access_bytes_put_total", help: "Bytes of objects stored.")
+        self.partsPut = registry.counter(
+            "holdfast_access_parts_put_total", help: "Parts of uploads stored.")
+        self.uploadsCompleted = registry.counter(
+            "holdfast_access_uploads_completed_total", help: "Uploads made objects.")
+        self.uploadsAborted = registry.counter(
+            "holdfast_access_uploads_aborted_total", help: "Uploads ended by their clients.")
+        self.rowsWritten = registry.counter(
+            "holdfast_access_rows_written_total",
+            help: "Rows of chunks written down while their body was still arriving.")
+        self.longBodiesAbandoned = registry.counter(
+            "holdfast_access_long_bodies_abandoned_total",
+            help: "Long bodies given up behind their first row.")
         self.uploadsRefusedForMemory = registry.counter(
             "holdfast_access_uploads_refused_for_memory_total",
             help: "Uploads refused because others held all memory for bodies.")

@@ -60,8 +60,12 @@ package final class ObjectReader {
             self.source = ListedChunks(chunks: [])
         case .chunks(let chunks):
             self.source = ListedChunks(chunks: chunks)
-        case .parts:
-            throw .broken("version \(head.version) is in parts, which no edge has written")
+        case .parts(let parts):
+            guard parts.sizeBytes == head.size else {
+                throw .broken("version \(head.version) has another size than its parts")
+            }
+            self.source = PartedChunks(
+                head.manifest, parts, in: bucket.name, startingAt: 0, access: access)
         }
     }
 

@@ -77,6 +77,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
             self.init(.noSuchBucket)
             self.details = [Detail("BucketName", name.text)]
         case .noSuchKey: self.init(.noSuchKey)
+        case .noSuchUpload: self.init(.noSuchUpload)
         case .bucketNotEmpty: self.init(.bucketNotEmpty)
         case .bucketTaken: self.init(.bucketAlreadyExists)
         case .preconditionFailed: self.init(.preconditionFailed)

@@ -181,7 +181,7 @@ extension AccessFault {
         case .unavailable, .overloaded: .notDone
         case .unreadable: .unreadable
         case .outcomeUnknown: .unknown
-        case .noSuchBucket, .noSuchKey, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
+        case .noSuchBucket, .noSuchKey, .noSuchUpload, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
             .bodyMismatch, .bodyIncomplete, .bodyTooLarge, .source, .broken:
             .wrong
         }

@@ -115,7 +115,6 @@ extension CatalogGroup {
             let rows = try self.view.parts(of: id, in: bucket, from: .least, limit: 64)
             for part in rows where table.part(part.number) != nil {
                 switch part.content {
-                case .inline: break
                 case .chunks(let own): chunks += own
                 case .manifest(let inner): chunks += try self.chunks(of: inner, in: bucket)
                 }

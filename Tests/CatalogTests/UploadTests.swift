@@ -20,7 +20,7 @@ import Wire
         key: key("u"), version: VersionID(rawValue: 1), completed: Timestamp(milliseconds: 2),
         size: 3, entityTag: tag("e"), sha256: nil, checksums: [])
     static let parts = [
-        part(1, .inline(name: chunk(9).name, sealed: [1, 2])), part(2, .chunks([chunk(1)])),
+        part(2, .chunks([chunk(1)])),
         part(7, .manifest(ManifestID(rawValue: 3))),
     ]
 

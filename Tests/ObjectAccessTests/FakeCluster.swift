@@ -4,6 +4,7 @@ import ClusterClient
 import Cryptography
 import IORuntime
 import ObjectAccess
+import OrderedStorage
 import PeerTransport
 import Placement
 import Primitives
@@ -40,14 +41,22 @@ final class FakeCluster: Peers, @unchecked Sendable {
     /// For each commit, how many nodes held each of its chunks when it came.
     private(set) var holdersAtCommit: [[Int]] = []
     private(set) var chunkReads: [NodeID] = []
-    private var objects: [ObjectKey: (ObjectHead, Manifest)] = [:]
+    /// The operations that were proposed, without those that open sessions.
+    private(set) var operations: [CatalogOperation] = []
+    /// The longest head that any call had.
+    private(set) var longestHeadBytes = 0
+    let group: FakeGroup
 
+    static let buckets = ["photos", "archive"].compactMap { BucketName($0) }
     static let nodes = (1...5).map { NodeID(UInt32($0)) }
-    static let bucketKey = [UInt8](repeating: 42, count: 32)
-    private static let bucketVersion = VersionID(rawValue: 9)
+    private static func key(of bucket: BucketName) -> [UInt8] {
+        [UInt8](repeating: bucket == Self.buckets[0] ? 42 : 43, count: 32)
+    }
 
     init(loop: any EventLoop) throws {
         self.loop = loop
+        guard let owner = OwnerID("owner") else { throw StoreFault.corrupt("no owner") }
+        self.group = try FakeGroup(buckets: Self.buckets, owner: owner)
         self.layout = try LayoutBuilder.build(
             version: LayoutVersion(1),
             nodes: Self.nodes.map { NodeDescriptor(id: $0, zone: "z\($0.rawValue % 3)") },
@@ -62,7 +71,8 @@ final class FakeCluster: Peers, @unchecked Sendable {
         do { try await self.loop.sleep(for: .microseconds(500)) } catch {
             throw .cancelled(mayHaveRun: false)
         }
-        do throws(FormatFault) {
+        self.longestHeadBytes = max(self.longestHeadBytes, request.head.count)
+        do {
             switch request.kind {
             case MetaCallKind.propose:
                 let before = self.commits.count
@@ -71,10 +81,14 @@ final class FakeCluster: Peers, @unchecked Sendable {
             case MetaCallKind.query: return try self.answer(QueryRequest(decoding: request.head))
             case MetaCallKind.bucketKey:
                 let bucket = try BucketKeyRequest(decoding: request.head).bucket
-                return PeerResponse(head: self.open(bucket).encoded)
+                return PeerResponse(head: try self.open(bucket).encoded)
             default: break
             }
-        } catch { throw .malformed(error) }
+        } catch let fault as FormatFault {
+            throw .malformed(fault)
+        } catch {
+            throw .malformed(.invalid(field: "\(error)", offset: 0))
+        }
         if request.kind == MetaCallKind.propose { throw .connectionLost(mayHaveRun: true) }
         return try await self.store(node, request)
     }
@@ -129,17 +143,14 @@ extension FakeCluster {
 // MARK: - Groups
 
 extension FakeCluster {
-    private func open(_ bucket: BucketName) -> BucketKeyAnswer {
-        let owner = OwnerID("owner")
-        guard let owner, bucket.text == "photos" else { return .noSuchBucket }
-        return .found(
-            Bucket(
-                name: bucket, version: Self.bucketVersion, owner: owner,
-                created: Timestamp(milliseconds: 1), wrappedKey: []),
-            key: Self.bucketKey)
+    private func open(_ bucket: BucketName) throws(StoreFault) -> BucketKeyAnswer {
+        guard Self.buckets.contains(bucket),
+            case .bucket(let found) = try self.group.answer(.bucket(bucket))
+        else { return .noSuchBucket }
+        return .found(found.withoutKey, key: Self.key(of: bucket))
     }
 
-    private func answer(_ request: QueryRequest) -> PeerResponse {
+    private func answer(_ request: QueryRequest) throws(StoreFault) -> PeerResponse {
         let answer: CatalogAnswer
         switch request.query {
         case .layout: answer = .layout(self.layout)
@@ -148,49 +159,40 @@ extension FakeCluster {
                 GroupDescriptor(id: $0, voters: Self.nodes)
             }
             answer = .groupTable(GroupTable(version: 1, dealingSlotsTo: groups))
-        case .object(_, let key, _):
-            answer = self.objects[key].map { .object($0, $1) } ?? .absent
-        default: answer = .absent
+        case let query: answer = try self.group.answer(query)
         }
         return PeerResponse(
             fitting: QueryAnswer.answer(answer, applied: LogIndex(1)).encoded)
     }
 
-    private func decide(
-        _ request: ProposeRequest
-    ) throws(FormatFault) -> PeerResponse {
+    private func decide(_ request: ProposeRequest) throws -> PeerResponse {
         var results: [CommandResult] = []
         for bytes in request.commands {
             let command = try CatalogCommand(decoding: bytes)
-            switch command.operation {
-            case .allocateIncarnation: results.append(.incarnation(7))
-            case .openSession: results.append(.sessionOpened(firstSequence: 1))
-            case .putObject(let put):
-                results.append(self.commit(put))
-            default: results.append(.malformed)
+            if case .allocateIncarnation = command.operation {
+                results.append(.incarnation(7))
+                continue
             }
+            self.note(command.operation)
+            results += try self.group.apply([command])
         }
         return PeerResponse(head: ProposeAnswer.applied(at: LogIndex(1), results: results).encoded)
     }
 
-    private func commit(_ put: PutObject) -> CommandResult {
-        self.commits.append(put)
-        guard put.content.sealedFor == Self.bucketVersion else { return .bucketReplaced }
-        let manifest = put.content.manifest
-        if case .chunks(let chunks) = manifest {
-            self.holdersAtCommit.append(chunks.map { self.holders(of: $0.name).count })
+    private func note(_ operation: CatalogOperation) {
+        if case .openSession = operation { return }
+        self.operations.append(operation)
+        if case .putObject(let put) = operation {
+            self.commits.append(put)
+            self.noteHolders(of: put.content)
         }
-        let version = VersionID(rawValue: UInt64(self.commits.count))
-        var isInline = false
-        if case .inline = manifest { isInline = true }
-        self.objects[put.key] = (
-            ObjectHead(
-                version: version, manifest: ManifestID(rawValue: version.rawValue),
-                isInline: isInline, sealedFor: Self.bucketVersion,
-                size: put.size, modified: Timestamp(milliseconds: 5), entityTag: put.entityTag,
-                sha256: put.sha256, checksums: put.checksums, attributes: put.attributes),
-            manifest
-        )
-        return .stored(version, at: Timestamp(milliseconds: 5))
+        if case .putPart(let put) = operation, case .content(let content) = put.source {
+            self.noteHolders(of: content)
+        }
+    }
+
+    private func noteHolders(of content: ObjectContent) {
+        guard case .chunks(let chunks) = content.manifest else { return }
+        self.holdersAtCommit.append(chunks.map { self.holders(of: $0.name).count })
     }
 }
