@@ -13,8 +13,29 @@ final class ChunkWriter: Sendable {
     private let environment: any Environment
     private let cluster: ClusterClient
     private let counters: ObjectAccessCounters
-    /// How long each store takes to make a chunk durable.
-    private let scores = StoreScores()
+    /// How long each store takes to make a chunk durable, for each class of sizes apart: what is
+    /// usual for a large chunk would hide a store that is late with a small one, and what is usual
+    /// for a small one would have every large one stored by others too.
+    private let scores = SizeClass.allCases.map { _ in StoreScores() }
+
+    private enum SizeClass: Int, CaseIterable {
+        case small
+        case medium
+        case large
+
+        init(sealedBytes: Int) {
+            self =
+                switch sealedBytes {
+                case ..<(256 << 10): .small
+                case ..<(2 << 20): .medium
+                case _: .large
+                }
+        }
+    }
+
+    private func scores(of chunk: SealedChunk) -> StoreScores {
+        self.scores[SizeClass(sealedBytes: chunk.sealedBytes).rawValue]
+    }
 
     init(
         environment: any Environment, cluster: ClusterClient, counters: ObjectAccessCounters
@@ -46,6 +67,7 @@ final class ChunkWriter: Sendable {
             throw .unavailable("\(live) stores are reachable and \(needed) copies are promised")
         }
         let homes = layout.homes(of: partition)
+        let scores = self.scores(of: chunk)
         var write = ChunkWrite(set, homes: homes)
         var reasons: [String] = []
         await withTaskGroup(of: SendOutcome.self) { group in
@@ -53,7 +75,7 @@ final class ChunkWriter: Sendable {
                 for node in nodes {
                     if !homes.contains(node) { self.counters.handoffWrites.add() }
                     group.addTask { await self.send(chunk, slot, to: node, deadline: deadline) }
-                    let patience = self.scores.patience(with: node, at: self.environment.now)
+                    let patience = scores.patience(with: node, at: self.environment.now)
                     group.addTask {
                         do { try await loop.sleep(for: patience) } catch {}
                         return .late(node)
@@ -69,7 +91,7 @@ final class ChunkWriter: Sendable {
                     send(to: write.failed(node))
                 case .late(let node):
                     guard write.waiting.contains(node) else { continue }
-                    self.scores.disappointed(by: node, at: self.environment.now)
+                    scores.disappointed(by: node, at: self.environment.now)
                     send(to: write.isLate(node))
                 }
             }
@@ -109,7 +131,7 @@ final class ChunkWriter: Sendable {
             return .failed(node, "its answer cannot be read: \(error)")
         }
         let now = self.environment.now
-        self.scores.observe(node, now - begun, at: now)
+        self.scores(of: chunk).observe(node, now - begun, at: now)
         return .stored(node)
     }
 }

@@ -17,6 +17,8 @@ enum Mood: Sendable, Equatable {
     case full
     case unreachable
     case slow(Duration)
+    /// Takes a body in at this pace.
+    case paced(bytesPerSecond: Int)
     /// Holds its copies with one bit of the last frame asked for changed.
     case rotten
     /// Has lost its copies.
@@ -102,7 +104,13 @@ extension FakeCluster {
     ) async throws(CallFault) -> PeerResponse {
         let mood = self.moods[node] ?? .sound
         if mood == .unreachable { throw .unreachable(node) }
-        if case .slow(let span) = mood {
+        var delay: Duration?
+        if case .slow(let span) = mood { delay = span }
+        if case .paced(let bytesPerSecond) = mood {
+            let bytes = request.body.reduce(0) { $0 + $1.count }
+            delay = .microseconds(bytes * 1_000_000 / bytesPerSecond)
+        }
+        if let span = delay {
             do { try await self.loop.sleep(for: span) } catch { throw .cancelled(mayHaveRun: true) }
         }
         do throws(FormatFault) {

@@ -83,6 +83,23 @@ struct PutTests {
         }
     }
 
+    @Test func `a large chunk is not late because small ones are quick`() throws {
+        var settings = AccessWorld.small
+        settings.chunkBytes = 3 << 20
+        let world = try AccessWorld(settings)
+        for node in FakeCluster.nodes {
+            world.cluster.moods[node] = .paced(bytesPerSecond: 5 << 20)
+        }
+        world.run {
+            for number in 0..<50 { _ = try await world.put("small\(number)", someBytes(10_000)) }
+            _ = try await world.put("large", someBytes(6 << 20))
+            #expect(world.access.counters.handoffWrites.value == 0)
+            world.cluster.moods[NodeID(2)] = .slow(.seconds(30))
+            for number in 0..<20 { _ = try await world.put("late\(number)", someBytes(10_000)) }
+            #expect(world.access.counters.handoffWrites.value > 0)
+        }
+    }
+
     @Test func `with fewer than three stores nothing is promised and nothing committed`() throws {
         let world = try AccessWorld()
         for node in 1...3 { world.cluster.moods[NodeID(UInt32(node))] = .unreachable }

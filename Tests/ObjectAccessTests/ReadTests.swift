@@ -42,7 +42,8 @@ struct ReadTests {
             switch mood {
             case .rotten: #expect(counters.framesRefused.value > 0)
             case .slow: #expect(counters.hedgedReads.value > 0)
-            case .empty, .unreachable, .sound, .full: #expect(counters.copiesFailed.value > 0)
+            case .empty, .unreachable, .sound, .full, .paced:
+                #expect(counters.copiesFailed.value > 0)
             }
             #expect((counters.copiesNeedingRepair.value > 0) == [.rotten, .empty].contains(mood))
         }
