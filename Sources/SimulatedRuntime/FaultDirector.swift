@@ -8,6 +8,8 @@ package struct FaultDirector: Sendable {
     private let simulator: Simulator
     private let nodes: [SimulatedNode]
     private let started: @Sendable (SimulatedNode) -> Void
+    /// What the disks hold when nothing is wrong with them.
+    private let capacities: [UInt64]
 
     /// - Parameter started: called when a machine has a new process, to start what runs in it.
     package init(
@@ -17,6 +19,7 @@ package struct FaultDirector: Sendable {
         self.simulator = simulator
         self.nodes = nodes
         self.started = started
+        self.capacities = nodes.map(\.disk.capacityBytes)
     }
 
     /// How the world fares between the faults.
@@ -73,6 +76,10 @@ package struct FaultDirector: Sendable {
             network.resetConnections(between: self.nodes[a], and: self.nodes[b])
         case .slowDisk(let node, let factor):
             self.nodes[node].disk.conditions.slowdown = factor
+        case .fullDisk(let node, let leftBytes):
+            let disk = self.nodes[node].disk
+            disk.capacityBytes = disk.usedBytes + leftBytes
+            self.simulator.note(self.nodes[node].name, "\(leftBytes) bytes of disk are left")
         case .failedSync(let node): self.nodes[node].disk.failingSync = 0
         case .wallClockJump(let node, let span): self.nodes[node].jumpWallClock(by: span)
         case .clockDrift(let node, let drift):
@@ -88,6 +95,9 @@ package struct FaultDirector: Sendable {
         case .partition(let first, let second, _):
             self.simulator.network.heal(self.machines(first), self.machines(second))
         case .slowDisk(let node, _): self.nodes[node].disk.conditions.slowdown = 1
+        case .fullDisk(let node, _):
+            self.makeRoom(node)
+            self.revive(self.nodes[node])
         case .clockDrift(let node, _): self.nodes[node].setClockDrift(partsPerMillion: 0)
         case .clog, .resetConnections, .wallClockJump: break
         }
@@ -104,9 +114,14 @@ package struct FaultDirector: Sendable {
         }
     }
 
+    private func makeRoom(_ node: Int) {
+        self.nodes[node].disk.capacityBytes = self.capacities[node]
+    }
+
     private func mendAll() {
         self.simulator.network.heal()
-        for node in self.nodes {
+        for (position, node) in self.nodes.enumerated() {
+            self.makeRoom(position)
             node.disk.conditions.slowdown = 1
             self.revive(node)
         }

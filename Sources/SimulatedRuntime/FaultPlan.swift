@@ -10,15 +10,22 @@ package enum Fault: Sendable, Equatable {
     case clog(from: Int, to: Int)
     case resetConnections(Int, Int)
     case slowDisk(Int, factor: Double)
+    /// The disk has this much room left, whatever it had.
+    case fullDisk(Int, leftBytes: UInt64)
     case failedSync(Int)
     case wallClockJump(Int, by: Duration)
     case clockDrift(Int, partsPerMillion: Int64)
+
+    /// Whether it leaves a machine, or any, without room on its disk.
+    package func fillsDisk(of node: Int?) -> Bool {
+        if case .fullDisk(let filled, _) = self { node == nil || node == filled } else { false }
+    }
 
     /// The machine that is out of service while the fault lasts.
     fileprivate var nodeDown: Int? {
         switch self {
         case .crash(let node), .powerCut(let node), .dieDuringWork(let node, _, _),
-            .pause(let node), .failedSync(let node):
+            .pause(let node), .failedSync(let node), .fullDisk(let node, _):
             node
         case .partition, .clog, .resetConnections, .slowDisk, .wallClockJump, .clockDrift: nil
         }
@@ -123,6 +130,8 @@ package struct FaultPlan: Sendable, Equatable {
         case .swizzledClog: return Self.swizzle(start, length, nodeCount, &generator)
         case .resetConnections: return one(.resetConnections(node, other))
         case .slowDisk: return one(.slowDisk(node, factor: generator.number(in: 5...100)))
+        case .fullDisk:
+            return one(.fullDisk(node, leftBytes: UInt64(generator.below(4 << 20))))
         case .failedSync: return one(.failedSync(node))
         case .wallClockJump:
             let hour = Duration.seconds(3600)

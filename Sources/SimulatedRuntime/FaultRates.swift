@@ -17,6 +17,8 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case swizzledClog
     case resetConnections
     case slowDisk
+    /// Nothing more finds room, but for what is freed.
+    case fullDisk
     case failedSync
     case wallClockJump
     case clockDrift
@@ -78,7 +80,7 @@ package struct FaultRates: Sendable, Equatable {
         case .partition, .oneWayPartition, .isolation: .milliseconds(500)...(.seconds(20))
         case .clog, .swizzledClog: .milliseconds(10)...(.seconds(5))
         case .resetConnections, .wallClockJump: .zero...(.zero)
-        case .slowDisk: .seconds(1)...(.seconds(30))
+        case .slowDisk, .fullDisk: .seconds(1)...(.seconds(30))
         case .clockDrift: .seconds(10)...(.seconds(60))
         }
     }

@@ -1,3 +1,4 @@
+import Cryptography
 import Primitives
 import SimulatedRuntime
 import Synchronization
@@ -8,18 +9,32 @@ final class ObjectBodies: Sendable {
     private struct State {
         var last: UInt64 = 0
         var sizes: [UInt64: Int] = [:]
+        var values: [[UInt8]: UInt64] = [:]
     }
 
     private let state = Mutex(State())
 
     /// A fresh number and its body of at least 8 bytes.
     func make(sizeBytes: Int) -> (value: UInt64, body: [UInt8]) {
-        let value = self.state.withLock { state in
+        self.state.withLock { state in
             state.last += 1
-            state.sizes[state.last] = max(8, sizeBytes)
-            return state.last
+            let value = state.last
+            let body = Self.body(of: value, sizeBytes: max(8, sizeBytes))
+            state.sizes[value] = body.count
+            state.values[SHA256.hash(body)] = value
+            return (value, body)
         }
-        return (value, Self.body(of: value, sizeBytes: max(8, sizeBytes)))
+    }
+
+    /// The number of the put that stored the body with this SHA-256, when `part` is what the body
+    /// has in `range`; nil where nobody stored such bytes.
+    func value(ofBodyWith sha256: [UInt8], having part: [UInt8], in range: Range<Int>) -> UInt64? {
+        let known = self.state.withLock { state in
+            state.values[sha256].flatMap { value in state.sizes[value].map { (value, $0) } }
+        }
+        guard let (value, sizeBytes) = known else { return nil }
+        let wanted = Self.body(of: value, sizeBytes: sizeBytes)
+        return part == Array(wanted[range.clamped(to: 0..<sizeBytes)]) ? value : nil
     }
 
     /// The number of the put that stored this body; nil where nobody ever stored these bytes.

@@ -44,6 +44,7 @@ package struct SimulationReport: Sendable {
         let tally = self.tally
         return "seed \(self.seed): \(self.isGood ? "good" : "FAILED")"
             + " operations=\(tally.total) puts=\(tally.puts) gets=\(tally.gets)"
+            + " ranges=\(tally.ranges)"
             + " deletes=\(tally.deletes) refused=\(tally.refused) unknown=\(tally.unknown)"
             + " unavailable=\(tally.unavailable) unreadable=\(tally.unreadable)"
             + " faults=\(self.faultCount) comparisons=\(self.stateComparisons)"

@@ -18,7 +18,13 @@ struct SimulationStory: Sendable {
     /// The machine whose disk fails a sync, and when: its node is lost for good, because nobody
     /// knows any more what it holds. Nil where no disk does.
     private let failingDisk: (machine: Int, time: Duration)?
+    /// The machine on whose disk bits flip where chunks rest. No more than one: until bad copies are
+    /// repaired, a second could take the last good one.
+    private let rottingDisk: Int?
     private let generator: SeededGenerator
+
+    /// The time between two bits that flip.
+    private static let rotInterval: Duration = .seconds(2)
 
     private var simulator: Simulator { self.cluster.simulator }
 
@@ -47,6 +53,9 @@ struct SimulationStory: Sendable {
             maximumDown: survivable - (hasFailingDisk ? 1 : 0), &generator)
         self.powerCut =
             generator.chance(0.5) ? generator.duration(in: .zero...settings.span) : nil
+        // With fewer nodes a write is acknowledged at fewer copies than three.
+        let canRot = settings.nodeCount >= 5 && generator.chance(0.5)
+        self.rottingDisk = canRot ? generator.below(settings.nodeCount) : nil
         self.generator = generator
     }
 
@@ -99,6 +108,14 @@ struct SimulationStory: Sendable {
                     self.cluster.machines[failingDisk.machine].disk.failingSync = 0
                 })
         }
+        if let rottingDisk {
+            let seed = SeededGenerator(seed: generator.next())
+            tasks.append(
+                loop.spawn {
+                    await self.rot(self.cluster.machines[rottingDisk].disk, until: end, seed)
+                })
+        }
+        self.simulator.allowsTermination = self.simulator.allowsTermination || self.mayFill
         try await director.carryOut(self.plan)
         for task in tasks { await task.finished() }
         self.simulator.network.conditions = .local
@@ -106,13 +123,27 @@ struct SimulationStory: Sendable {
         self.checkTerminations()
     }
 
-    /// Only the node whose disk failed may have ended itself, saying so.
+    /// Flips bits in segments now and then.
+    private func rot(_ disk: SimulatedDisk, until end: Instant, _ seed: SeededGenerator) async {
+        var generator = seed
+        let loop = self.simulator.loop
+        while loop.now < end {
+            let pause = generator.duration(in: .zero...(Self.rotInterval + Self.rotInterval))
+            do { try await loop.sleep(for: pause) } catch { return }
+            let segments = disk.filePaths.filter { $0.hasSuffix(".segment") }
+            guard let path = generator.pick(segments), let offset = disk.flipRandomBit(in: path)
+            else { continue }
+            self.simulator.note("faults", "a bit flips at \(offset) of \(path)")
+        }
+    }
+
+    /// Whether a disk may be full at some time.
+    private var mayFill: Bool { self.plan.events.contains { $0.fault.fillsDisk(of: nil) } }
+
+    /// Only a node whose disk failed or was full may have ended itself, saying so.
     private func checkTerminations() {
         for machine in self.cluster.machines {
-            for termination in machine.terminations
-            where machine.index != self.failingDisk?.machine
-                || termination.status != MetaSettings.logFailureStatus
-            {
+            for termination in machine.terminations where !self.mayEnd(machine, termination) {
                 self.workload.violate(
                     "\(machine.name) ended itself with \(termination.status): "
                         + termination.reason)
@@ -120,10 +151,21 @@ struct SimulationStory: Sendable {
         }
     }
 
+    private func mayEnd(
+        _ machine: SimulatedNode, _ termination: SimulatedNode.Termination
+    ) -> Bool {
+        switch termination.status {
+        case MetaSettings.logFailureStatus: machine.index == self.failingDisk?.machine
+        case MetaSettings.diskFullStatus:
+            self.plan.events.contains { $0.fault.fillsDisk(of: machine.index) }
+        default: false
+        }
+    }
+
     /// The machines that every promise holds for at the end.
     private var sound: [SimulatedNode] {
         self.cluster.machines.filter { machine in
-            machine.index != self.failingDisk?.machine || machine.terminations.isEmpty
+            !machine.terminations.contains { $0.status == MetaSettings.logFailureStatus }
         }
     }
 

@@ -47,7 +47,8 @@ package final class Workload: Sendable {
                 let key = generator.pick(self.keys)
             else { continue }
             switch generator.below(100) {
-            case ..<25: _ = await self.get(key, through: machine)
+            case ..<20: _ = await self.get(key, through: machine)
+            case ..<25: await self.getRange(key, through: machine, &generator)
             case ..<40: _ = await self.getAtDoor(key, of: machine)
             case ..<60: await self.put(key, .none, through: machine, &generator)
             case ..<75: await self.putAtDoor(key, of: machine, &generator)
@@ -129,6 +130,30 @@ package final class Workload: Sendable {
             return "\(fault)"
         case nil:
             return "no answer"
+        }
+    }
+
+    /// Reads a part of an object that may begin and end anywhere, also behind its end.
+    private func getRange(
+        _ key: ObjectKey, through machine: SimulatedNode, _ generator: inout SeededGenerator
+    ) async {
+        let start = generator.below(Self.mostBodyBytes)
+        let range = start..<start + 1 + generator.below(Self.mostBodyBytes)
+        let call = self.history.mark()
+        let wanted = UInt64(range.lowerBound)..<UInt64(range.upperBound)
+        switch await self.client.get(key, range: wanted, through: machine) {
+        case .success(let object):
+            guard let sha256 = object.head.sha256,
+                let value = self.bodies.value(
+                    ofBodyWith: sha256, having: object.body, in: range)
+            else {
+                return self.violate("\(key): \(range) is not of a body that anybody stored")
+            }
+            self.state.withLock { $0.tally.ranges += 1 }
+            self.note(key, .get, .read(value), call: call)
+        case .failure(.noSuchKey): self.note(key, .get, .read(nil), call: call)
+        case .failure(let fault): self.note(key, .get, failed: fault, call: call)
+        case nil: break
         }
     }
 
@@ -230,6 +255,8 @@ package final class Workload: Sendable {
 package struct OperationTally: Sendable, Equatable {
     package internal(set) var puts = 0
     package internal(set) var gets = 0
+    /// Those of the gets that asked for a part and got one.
+    package internal(set) var ranges = 0
     package internal(set) var deletes = 0
     package internal(set) var refused = 0
     package internal(set) var unknown = 0
