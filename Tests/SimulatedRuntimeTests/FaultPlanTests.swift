@@ -24,7 +24,8 @@ struct FaultPlanTests {
             }.compactMap { other -> Int? in
                 switch other.fault {
                 case .crash(let node), .powerCut(let node), .pause(let node),
-                    .failedSync(let node), .dieDuringWork(let node, _, _):
+                    .failedSync(let node), .dieDuringWork(let node, _, _),
+                    .fullDisk(let node, _):
                     node
                 case .partition, .clog, .resetConnections, .slowDisk, .wallClockJump,
                     .clockDrift:
