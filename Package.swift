@@ -127,8 +127,8 @@ let libraries: [Target] = [
     module(
         "Simulation",
         shellBase + cores + [
-            "Node", "MetaNode", "ClusterClient", "ObjectAccess", "PeerTransport", "FileClient",
-            "HTTPTransport", "SimulatedRuntime", "Settings", "Cryptography",
+            "Node", "MetaNode", "ChunkStore", "ClusterClient", "ObjectAccess", "PeerTransport",
+            "FileClient", "HTTPTransport", "SimulatedRuntime", "Settings", "Cryptography",
         ]),
     module("ChaosKit", shellBase + ["FileClient", "Settings"]),
 

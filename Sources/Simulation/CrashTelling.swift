@@ -57,6 +57,7 @@ final class CrashTelling: Sendable {
                 return self.violate("the cluster is not whole again: \(missing)")
             }
             try await self.readBack()
+            try await self.auditStores()
         } catch {
             self.violate("the story was broken off: \(error)")
         }
@@ -202,6 +203,21 @@ final class CrashTelling: Sendable {
         let name = { (content: UInt64?) in content.map { "body \($0)" } ?? "nothing" }
         let told = possible.map(name).joined(separator: " or ")
         self.violate("\(key) through \(machine.name): \(name(found)) instead of \(told)")
+    }
+
+    /// Compares what stores hold with what objects name, until nothing is on its way any more.
+    private func auditStores() async throws {
+        let audit = StoreAudit(cluster: self.cluster, bucket: self.client.bucket)
+        let end = self.loop.now + Self.patience
+        while true {
+            let findings = await audit.findings(self.cluster.machines)
+            if findings.broken.isEmpty { return }
+            guard self.loop.now < end else {
+                for finding in findings.broken { self.violate(finding) }
+                return
+            }
+            try await self.loop.sleep(for: .seconds(1))
+        }
     }
 
     private func violate(_ violation: String) {

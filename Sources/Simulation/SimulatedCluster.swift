@@ -82,6 +82,7 @@ package final class SimulatedCluster: Sendable {
         options.log = self.settings.log
         options.segmentBytes = self.settings.segmentBytes
         options.reserveBytes = self.settings.reserveBytes
+        options.sweep = self.settings.sweep
         let card = PeerIdentity.node(
             identity.configuration.node, cluster: identity.configuration.cluster)
         let security = NodeSecurity(
@@ -223,6 +224,9 @@ package struct SimulatedClusterSettings: Sendable {
     package var segmentBytes: UInt64 = 2 << 20
     package var reserveBytes: UInt64 = 1 << 20
     package var diskBytes: UInt64 = 64 << 30
+    /// Short graces, so that deletions come to their end within a run, and readers and uploads that
+    /// are late meet them.
+    package var sweep: SweepSettings
 
     package init() {
         self.access = ObjectAccessSettings()
@@ -234,6 +238,11 @@ package struct SimulatedClusterSettings: Sendable {
         self.log.flushBytes = 32 << 10
         self.log.entriesKept = 8
         self.log.cachedBytes = 4 << 10
+        self.sweep = SweepSettings()
+        self.sweep.grace = .seconds(4)
+        self.sweep.graceWhenFull = .seconds(2)
+        self.sweep.period = .milliseconds(500)
+        self.sweep.auditPeriod = .seconds(10)
     }
 }
 

@@ -1,4 +1,5 @@
 import Catalog
+import ChunkStore
 import Consensus
 import IORuntime
 import MetaNode
@@ -32,6 +33,8 @@ package struct SimulationReport: Sendable {
     package let stateComparisons: Int
     /// How often the nodes that run at the end have cut a log.
     package let truncationCount: UInt64
+    /// How many frames the stores of these nodes found changed at rest.
+    package let badFrameCount: UInt64
     package let time: Duration
     package let stepCount: Int
     package let traceHash: UInt64
@@ -48,7 +51,7 @@ package struct SimulationReport: Sendable {
             + " deletes=\(tally.deletes) refused=\(tally.refused) unknown=\(tally.unknown)"
             + " unavailable=\(tally.unavailable) unreadable=\(tally.unreadable)"
             + " faults=\(self.faultCount) comparisons=\(self.stateComparisons)"
-            + " truncations=\(self.truncationCount)"
+            + " truncations=\(self.truncationCount) bad_frames=\(self.badFrameCount)"
             + " virtual_ms=\(milliseconds) steps=\(self.stepCount)"
             + " trace=\(Hex.encode(withUnsafeBytes(of: self.traceHash.bigEndian) { Array($0) }))"
     }
@@ -109,14 +112,19 @@ package final class SimulationRun {
             seed: self.simulator.seed, violations: story.workload.violations + self.violations,
             tally: story.workload.tally, faultCount: story.plan.events.count,
             stateComparisons: self.agreement.comparisons,
-            truncationCount: self.cluster.running.reduce(0) { count, machine in
-                let meta = self.cluster.node(on: machine)?.meta
-                return count + (meta?.counters.truncations.value ?? 0)
-            },
+            truncationCount: self.sum { $0.meta?.counters.truncations.value },
+            badFrameCount: self.sum { $0.store?.counters.badFrames.value },
             time: self.simulator.now - Instant(nanoseconds: 0),
             stepCount: self.simulator.stepCount, traceHash: self.simulator.trace.hash)
         self.simulator.discard()
         return report
+    }
+
+    /// The sum of a counter over the nodes that run now.
+    private func sum(_ counter: (Node) -> UInt64?) -> UInt64 {
+        self.cluster.running.reduce(0) { sum, machine in
+            sum + (self.cluster.node(on: machine).flatMap(counter) ?? 0)
+        }
     }
 
     private func judge() {
