@@ -132,7 +132,9 @@ let libraries: [Target] = [
         ]),
     module("ChaosKit", shellBase + ["FileClient", "Settings"]),
 
-    program("holdfast", ["Node", "RocksStore", "FileClient", "Settings", "Cryptography"]),
+    program(
+        "holdfast",
+        ["Node", "RocksStore", "ChunkStore", "FileClient", "Settings", "Cryptography"]),
     program("holdfast-simulate", ["Simulation", "Settings"]),
     program("holdfast-chaos", ["ChaosKit", "FileClient", "Settings"]),
     program(

@@ -152,6 +152,11 @@ struct ChunkIndex: Sendable {
         return remains
     }
 
+    func hasRemains(of name: ChunkName, at position: Position) throws(StoreFault) -> Bool {
+        let remains = Remains(name: name, position: position, recordBytes: 0)
+        return try self.store.get(Self.remains, Self.key(remains)) != nil
+    }
+
     /// Whether a void record of the chunk stands in a segment other than this one.
     func hasRemains(of name: ChunkName, besides segment: UInt64) throws(StoreFault) -> Bool {
         let cursor = self.store.scan(Self.remains, KeyRange(prefix: Self.key(name)))

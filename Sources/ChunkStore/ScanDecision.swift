@@ -26,15 +26,15 @@ import Primitives
 /// Where no header holds nothing was ever written, or a hole was punched, or a header was torn: the
 /// scan goes on at the next boundary, as it does behind the header of a bad record, whose length is
 /// not to be trusted. Behind a whole record it goes on where that ends.
-struct ScanDecision: Equatable, Sendable {
-    enum Standing: CaseIterable, Sendable { case wholeRecord, badRecord, tombstone }
+package struct ScanDecision: Equatable, Sendable {
+    package enum Standing: CaseIterable, Sendable { case wholeRecord, badRecord, tombstone }
 
     /// Where the index says that the chunk stands, beside the boundary.
-    enum Known: CaseIterable, Sendable {
+    package enum Known: CaseIterable, Sendable {
         case unknown, here, earlier, later
 
-        init(_ place: ChunkIndex.Place?, beside position: ChunkIndex.Position) {
-            guard let known = place?.position else {
+        init(_ known: ChunkIndex.Position?, beside position: ChunkIndex.Position) {
+            guard let known else {
                 self = .unknown
                 return
             }
@@ -42,7 +42,7 @@ struct ScanDecision: Equatable, Sendable {
         }
     }
 
-    enum Action: CaseIterable, Sendable {
+    package enum Action: CaseIterable, Sendable {
         /// The record becomes the one that is read.
         case enter
         /// The same, and the one before it is void.
@@ -55,11 +55,11 @@ struct ScanDecision: Equatable, Sendable {
         case keep
     }
 
-    let standing: Standing
-    let known: Known
-    let action: Action
+    package let standing: Standing
+    package let known: Known
+    package let action: Action
 
-    static let table: [ScanDecision] = [
+    package static let table: [ScanDecision] = [
         row(.wholeRecord, .unknown, .enter),
         row(.wholeRecord, .here, .keep),
         row(.wholeRecord, .earlier, .supersede),

@@ -16,9 +16,12 @@ final class SegmentFiles: Sendable {
 
     private let files: any FileSystem
     private let directory: String
+    private let mode: FileMode
     private let open = Mutex(Open())
 
-    init(files: any FileSystem, directory: String) {
+    /// - Parameter mode: `.read` where nothing is to be changed.
+    init(files: any FileSystem, directory: String, mode: FileMode = .update) {
+        self.mode = mode
         self.files = files
         self.directory = directory
     }
@@ -52,7 +55,7 @@ final class SegmentFiles: Sendable {
     /// The open file of a segment.
     func file(_ number: UInt64) throws(FileFault) -> any File {
         if let file = self.open.withLock({ $0.files[number] }) { return file }
-        let file = try self.files.open(self.path(number), .update)
+        let file = try self.files.open(self.path(number), self.mode)
         self.keep(file, number)
         return file
     }

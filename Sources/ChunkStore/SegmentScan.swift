@@ -175,7 +175,8 @@ struct SegmentScan {
         findings.records += isWhole ? 1 : 0
         findings.torn += isWhole ? 0 : 1
         try Fault.onIndex { () throws(StoreFault) in
-            let known = ScanDecision.Known(try edit.place(of: record.name), beside: position)
+            let known = ScanDecision.Known(
+                try edit.place(of: record.name)?.position, beside: position)
             switch ScanDecision.action(for: isWhole ? .wholeRecord : .badRecord, known) {
             case .enter, .supersede:
                 let place = ChunkIndex.Place(record, position.segment, position.offset)
@@ -194,7 +195,8 @@ struct SegmentScan {
     ) throws(StoreFault) {
         try edit.wroteTombstones(at: position)
         for chunk in tombstones.chunks {
-            let known = ScanDecision.Known(try edit.place(of: chunk.name), beside: position)
+            let known = ScanDecision.Known(
+                try edit.place(of: chunk.name)?.position, beside: position)
             switch ScanDecision.action(for: .tombstone, known) {
             case .remove: try edit.remove(chunk.name)
             case .keep: break

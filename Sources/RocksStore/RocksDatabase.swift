@@ -28,8 +28,10 @@ final class RocksDatabase: @unchecked Sendable {
     private let bufferedWrites: OpaquePointer?
     private let unloggedWrites: OpaquePointer?
 
+    /// - Parameter isReadOnly: opens what was flushed, and neither locks nor changes the directory.
     init(
-        _ directory: String, _ options: StoreOptions, cache: OpaquePointer
+        _ directory: String, _ options: StoreOptions, cache: OpaquePointer,
+        isReadOnly: Bool = false
     ) throws(StoreFault) {
         let made = try makeRocksOptions(options, sharing: cache)
         defer { rocksdb_options_destroy(made) }
@@ -39,8 +41,11 @@ final class RocksDatabase: @unchecked Sendable {
         let opened = try withCStrings(names) { (names) throws(StoreFault) -> OpaquePointer? in
             let familyOptions = [OpaquePointer?](repeating: made, count: names.count)
             return try rocksCall {
-                rocksdb_open_column_families(
-                    made, directory, Int32(names.count), names, familyOptions, &handles, $0)
+                isReadOnly
+                    ? rocksdb_open_for_read_only_column_families(
+                        made, directory, Int32(names.count), names, familyOptions, &handles, 0, $0)
+                    : rocksdb_open_column_families(
+                        made, directory, Int32(names.count), names, familyOptions, &handles, $0)
             }
         }
         guard let opened else { throw .device("\(directory) did not open") }

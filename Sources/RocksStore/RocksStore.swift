@@ -118,6 +118,9 @@ package final class RocksStore: OrderedStore {
     ) throws(StoreFault) {
         let database = try self.openForChange()
         do throws(StoreFault) { try work(database) } catch {
+            // Without a log a full disk keeps a flush from happening, and loses nothing: RocksDB
+            // holds the rows in memory and goes on by itself when there is room.
+            if !self.options.isLogged, case .full = error { throw error }
             self.state.withLock { $0.fault = $0.fault ?? error }
             throw error
         }
@@ -163,5 +166,15 @@ package final class RocksStoreFactory: StoreFactory, @unchecked Sendable {
         let database = try RocksDatabase(directory, options, cache: self.cache)
         try syncParent(of: directory)
         return RocksStore(database)
+    }
+
+    /// Opens what a store of another time has made durable, for reading alone: nothing in the
+    /// directory is locked or changed. Writes throw.
+    package func openReadOnly(
+        _ directory: String, _ options: StoreOptions
+    ) throws(StoreFault) -> any OrderedStore {
+        try options.check()
+        return RocksStore(
+            try RocksDatabase(directory, options, cache: self.cache, isReadOnly: true))
     }
 }

@@ -65,6 +65,47 @@ struct RealDiskTests {
         }
     }
 
+    /// Every file below a directory with its size.
+    private static func content(_ directory: String) throws -> [String: UInt64] {
+        let files = FileManager.default
+        var sizes: [String: UInt64] = [:]
+        for path in try files.subpathsOfDirectory(atPath: directory) {
+            let attributes = try files.attributesOfItem(atPath: directory + "/" + path)
+            sizes[path] = (attributes[.size] as? UInt64) ?? 0
+        }
+        return sizes
+    }
+
+    @Test func `a verification finds a flipped byte on a real disk, and leaves all as it was`()
+        async throws
+    {
+        let chunks = (1...20).map { TestChunk($0, plainBytes: Int($0) * 9000) }
+        try await self.run { environment, directory in
+            let factory = RocksStoreFactory()
+            let store = try await self.open(directory, in: environment, factory)
+            #expect(await store.putTogether(chunks).allSatisfy { $0 == .stored })
+            try await store.delete(chunks.prefix(5).map(\.name))
+            await store.upkeepFinished()
+            await store.close()
+            let before = try Self.content(directory)
+            let sound = try StoreVerification.run(
+                directory, environment.files, openIndex: factory.openReadOnly)
+            #expect(sound.isSound && sound.live == 15 && sound.tombstones == 5)
+            #expect(sound.records == 15, "the others are holes")
+
+            let path = directory + "/segments/0000000000000001.segment"
+            let file = try environment.files.open(path, .update)
+            let size = try file.sizeBytes()
+            let last = try file.read(1, at: size - 9000)
+            try file.write(last.map { $0 ^ 0x10 }, at: size - 9000)
+            file.close()
+            let damaged = try StoreVerification.run(
+                directory, environment.files, openIndex: factory.openReadOnly)
+            #expect(!damaged.isSound && damaged.badChunks == 1)
+            #expect(try Self.content(directory) == before)
+        }
+    }
+
     @Test func `however many segments are read, few are held open`() async throws {
         let chunks = (1...90).map { TestChunk($0) }
         try await self.run { environment, directory in
