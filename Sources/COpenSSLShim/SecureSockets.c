@@ -26,15 +26,11 @@ static int buffers_write(BIO *bio, const char *bytes, int count) {
 static int buffers_read(BIO *bio, char *bytes, int count) {
     holdfast_tls_buffers *buffers = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    size_t held = buffers->in_end - buffers->in_start;
-    if (held == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    size_t taken = (size_t)count < held ? (size_t)count : held;
-    memcpy(bytes, buffers->in + buffers->in_start, taken);
-    buffers->in_start += taken;
-    return (int)taken;
+    size_t taken = 0;
+    if (count > 0) taken = buffers->pull(buffers->source, (uint8_t *)bytes, (size_t)count);
+    if (taken > 0) return (int)taken;
+    BIO_set_retry_read(bio);
+    return -1;
 }
 
 static long buffers_control(BIO *bio, int command, long number, void *pointer) {
@@ -75,6 +71,11 @@ int holdfast_ssl_ctx_only_tls13(SSL_CTX *context) {
 void holdfast_ssl_ctx_set_modes(SSL_CTX *context) {
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
+}
+
+void holdfast_ssl_ctx_read_ahead(SSL_CTX *context, size_t count) {
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_default_read_buffer_len(context, count);
 }
 
 void holdfast_ssl_ctx_without_session_cache(SSL_CTX *context) {

@@ -18,8 +18,6 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
     /// What each further call of its kind throws.
     private var readFault: StreamFault?
     private var writeFault: StreamFault?
-    /// The stream below has ended.
-    private var hasInputEnded = false
     /// The caller's buffer was full: what is decoded may be more than what was read.
     private var mayHaveMore = false
     private var hasFinishedWriting = false
@@ -51,7 +49,8 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
                 return
             case .needsInput:
                 try await self.sendAll(by: deadline)
-                try await self.receive(by: deadline)
+                if let fault = self.connection.inputFault { throw fault }
+                try await self.stream.readable(by: deadline)
             case .ended:
                 throw .endedEarly
             case .failed(let fault):
@@ -69,17 +68,6 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
         while try !self.sendOutput() { try await self.stream.writable(by: deadline) }
     }
 
-    private func receive(by deadline: Instant) async throws(StreamFault) {
-        while true {
-            if let count = try self.stream.readNow(into: self.connection.prepareInput()) {
-                guard count > 0 else { throw .endedEarly }
-                self.connection.received(count)
-                return
-            }
-            try await self.stream.readable(by: deadline)
-        }
-    }
-
     // MARK: Reading
 
     func readNow(into buffer: UnsafeMutableRawBufferPointer) throws(StreamFault) -> Int? {
@@ -94,7 +82,9 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
                 self.mayHaveMore = false
                 self.sendAnswers()
                 if total > 0 { return total }
-                guard try self.takeInput() else { return nil }
+                guard let fault = self.connection.inputFault else { return nil }
+                self.readFault = fault
+                throw fault
             case .ended:
                 self.mayHaveMore = true
                 return total
@@ -106,26 +96,6 @@ final class TLSChannel: SecureChannel, @unchecked Sendable {
         }
         self.mayHaveMore = true
         return total
-    }
-
-    /// Takes ciphertext from the stream below; false when there is none now.
-    private func takeInput() throws(StreamFault) -> Bool {
-        do throws(StreamFault) {
-            // Without the other end's farewell, somebody between may have cut the stream off.
-            if self.hasInputEnded { throw .endedEarly }
-            guard let count = try self.stream.readNow(into: self.connection.prepareInput()) else {
-                return false
-            }
-            if count == 0 {
-                self.hasInputEnded = true
-                throw .endedEarly
-            }
-            self.connection.received(count)
-            return true
-        } catch {
-            self.readFault = error
-            throw error
-        }
     }
 
     /// Sends what reading has made OpenSSL say, if anything.

@@ -37,8 +37,12 @@ package struct TLSChannelSecurity: ChannelSecurity {
         let trust = Trust.authorities(authority)
         return TLSChannelSecurity(
             purpose: .peers(cluster, isRevoked: isRevoked),
-            server: try TLSContext(.server(asksClient: true), identity: identity, trust: trust),
-            client: try TLSContext(.client, identity: identity, trust: trust))
+            server: try TLSContext(
+                .server(asksClient: true), identity: identity, trust: trust,
+                inputBytes: TLSConnection.peerInputBytes),
+            client: try TLSContext(
+                .client, identity: identity, trust: trust,
+                inputBytes: TLSConnection.peerInputBytes))
     }
 
     /// Between clients and doors: only the door shows a certificate.
@@ -84,15 +88,18 @@ package struct TLSChannelSecurity: ChannelSecurity {
         switch (role, self.purpose) {
         case (.server, .peers(let cluster, let isRevoked)):
             let check = PeerCheck(.node(nil, cluster, isRevoked: isRevoked))
-            return try TLSChannel(try self.connection(self.server), check: check, over: stream)
+            return try TLSChannel(
+                try self.connection(self.server, over: stream), check: check, over: stream)
         case (.server, .doors):
             let check = PeerCheck(.validChain)
-            return try TLSChannel(try self.connection(self.server), check: check, over: stream)
+            return try TLSChannel(
+                try self.connection(self.server, over: stream), check: check, over: stream)
         case (.client(let node), .peers(let cluster, let isRevoked)):
             let check = PeerCheck(.node(node, cluster, isRevoked: isRevoked))
-            return try TLSChannel(try self.connection(self.client), check: check, over: stream)
+            return try TLSChannel(
+                try self.connection(self.client, over: stream), check: check, over: stream)
         case (.clientOfHost(let host), .doors):
-            let connection = try self.connection(self.client)
+            let connection = try self.connection(self.client, over: stream)
             try connection.expect(host: host)
             return try TLSChannel(connection, check: PeerCheck(.validChain), over: stream)
         case (.client, .doors), (.clientOfHost, .peers):
@@ -100,9 +107,11 @@ package struct TLSChannelSecurity: ChannelSecurity {
         }
     }
 
-    private func connection(_ context: TLSContext?) throws(StreamFault) -> TLSConnection {
+    private func connection(
+        _ context: TLSContext?, over stream: any ByteStream
+    ) throws(StreamFault) -> TLSConnection {
         guard let context else { throw .insecure("no certificate is set to accept with") }
-        return try TLSConnection(context)
+        return try TLSConnection(context, over: stream)
     }
 }
 
@@ -118,7 +127,8 @@ final class TLSContext: @unchecked Sendable {
     let isServer: Bool
 
     init(
-        _ side: Side, identity: CertifiedKey?, trust: TLSChannelSecurity.Trust?
+        _ side: Side, identity: CertifiedKey?, trust: TLSChannelSecurity.Trust?,
+        inputBytes: Int = TLSConnection.doorInputBytes
     ) throws(CertificateFault) {
         let method: OpaquePointer?
         switch side {
@@ -135,6 +145,7 @@ final class TLSContext: @unchecked Sendable {
             throw .taken(from: "SSL_CTX_set_min_proto_version")
         }
         holdfast_ssl_ctx_set_modes(pointer)
+        holdfast_ssl_ctx_read_ahead(pointer, inputBytes)
         // Sessions are not resumed: a ticket outlives the revocation of the certificate behind it.
         holdfast_ssl_ctx_without_session_cache(pointer)
         SSL_CTX_set_num_tickets(pointer, 0)

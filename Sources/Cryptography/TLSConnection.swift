@@ -3,15 +3,17 @@ internal import COpenSSLShim
 internal import IORuntime
 internal import Primitives
 
-/// One connection's state in OpenSSL, between plaintext and two buffers of ciphertext. Never waits
-/// and never touches a socket. Unchecked, because one channel, on one
-/// loop, owns it.
+/// One connection's state in OpenSSL, between plaintext and the stream below: takes ciphertext from
+/// the stream as it needs it, and leaves what is to be sent in a buffer. Never waits. Unchecked,
+/// because one channel, on the stream's loop, owns it.
 ///
 /// The thread's error queue is emptied before each call and read right after it, so that nothing
 /// leaks from one connection into another.
 final class TLSConnection: @unchecked Sendable {
-    /// Ciphertext taken in at a time: eight full records, as many as leave in one send.
-    static let inputCapacityBytes = 132 << 10
+    /// Ciphertext taken in at a time between nodes: eight full records, as many as leave in one send.
+    static let peerInputBytes = 132 << 10
+    /// The same at doors, where connections are many and bodies smaller: two records.
+    static let doorInputBytes = 33 << 10
     /// Ciphertext waiting to leave: eight full records go out in one send.
     static let outputCapacityBytes = 140 << 10
     /// Kept free of application data, for what the protocol itself must say, and for the overhead
@@ -24,7 +26,8 @@ final class TLSConnection: @unchecked Sendable {
 
     enum Outcome {
         case bytes(Int)
-        /// Nothing more without more ciphertext from the other end.
+        /// Nothing more without more ciphertext from the other end, which the stream does not have
+        /// now; `inputFault` says whether it ever will.
         case needsInput
         /// The other end has said that it will send no more.
         case ended
@@ -36,14 +39,25 @@ final class TLSConnection: @unchecked Sendable {
     // Shared, and here so that the one outlives the other.
     private let context: TLSContext
     private var check: PeerCheck?
+    private let stream: any ByteStream
+    /// Why the stream gives no more ciphertext.
+    private(set) var inputFault: StreamFault?
 
-    init(_ context: TLSContext) throws(StreamFault) {
+    init(_ context: TLSContext, over stream: any ByteStream) throws(StreamFault) {
         OpenSSLErrors.clear()
         guard let ssl = SSL_new(context.pointer) else { throw Self.fault(of: nil) }
         self.context = context
+        self.stream = stream
         self.ssl = ssl
         self.buffers = .allocate(capacity: 1)
         self.buffers.initialize(to: holdfast_tls_buffers())
+        // Called by this connection's own calls into OpenSSL only, so it is there.
+        self.buffers.pointee.source = Unmanaged.passUnretained(self).toOpaque()
+        self.buffers.pointee.pull = { source, bytes, count in
+            guard let source, let bytes else { return 0 }
+            let connection = Unmanaged<TLSConnection>.fromOpaque(source).takeUnretainedValue()
+            return connection.pull(into: UnsafeMutableRawBufferPointer(start: bytes, count: count))
+        }
         guard let bio = holdfast_tls_bio(self.buffers) else { throw Self.fault(of: nil) }
         SSL_set_bio(ssl, bio, bio)
         if context.isServer { SSL_set_accept_state(ssl) } else { SSL_set_connect_state(ssl) }
@@ -51,7 +65,6 @@ final class TLSConnection: @unchecked Sendable {
 
     deinit {
         SSL_free(self.ssl)
-        self.buffers.pointee.in?.deallocate()
         self.buffers.pointee.out?.deallocate()
         self.buffers.deallocate()
     }
@@ -124,19 +137,18 @@ final class TLSConnection: @unchecked Sendable {
 
     // MARK: Ciphertext
 
-    /// Where ciphertext from the other end goes, and how much there is room for. Only after
-    /// `.needsInput`, when all that came before is used up.
-    func prepareInput() -> UnsafeMutableRawBufferPointer {
-        if self.buffers.pointee.in == nil {
-            self.buffers.pointee.in = .allocate(capacity: Self.inputCapacityBytes)
+    /// Takes what has arrived on the stream; 0 when there is nothing now, or nothing any more.
+    private func pull(into room: UnsafeMutableRawBufferPointer) -> Int {
+        guard self.inputFault == nil else { return 0 }
+        do throws(StreamFault) {
+            guard let count = try self.stream.readNow(into: room) else { return 0 }
+            // Without the other end's farewell, somebody between may have cut the stream off.
+            if count == 0 { self.inputFault = .endedEarly }
+            return count
+        } catch {
+            self.inputFault = error
+            return 0
         }
-        return UnsafeMutableRawBufferPointer(
-            start: self.buffers.pointee.in, count: Self.inputCapacityBytes)
-    }
-
-    func received(_ count: Int) {
-        self.buffers.pointee.in_start = 0
-        self.buffers.pointee.in_end = count
     }
 
     /// Ciphertext that has yet to leave.
@@ -155,13 +167,9 @@ final class TLSConnection: @unchecked Sendable {
         }
     }
 
-    /// Gives the buffers back that hold nothing: an idle connection costs little more than its
-    /// keys.
+    /// Gives the output buffer back when it holds nothing, as OpenSSL does with its own: an idle
+    /// connection costs little more than its keys.
     func releaseIdleBuffers() {
-        if self.buffers.pointee.in_start == self.buffers.pointee.in_end {
-            self.buffers.pointee.in?.deallocate()
-            self.buffers.pointee.in = nil
-        }
         if self.output.isEmpty {
             self.buffers.pointee.out?.deallocate()
             self.buffers.pointee.out = nil

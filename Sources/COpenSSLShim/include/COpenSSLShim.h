@@ -44,11 +44,13 @@ int holdfast_gcm_seal(const uint8_t *key, const uint8_t *nonce, const void *asso
 int holdfast_gcm_open(const uint8_t *key, const uint8_t *nonce, const void *associated,
                       size_t associated_count, const void *bytes, size_t count, uint8_t *out);
 
-/// Memory between OpenSSL and a socket. OpenSSL reads `in[in_start..<in_end]` and appends to `out`
-/// at `out_end`; the caller fills the one and sends `out[out_start..<out_end]`.
+/// What stands between OpenSSL and a socket. OpenSSL takes what has arrived by `pull`, straight into
+/// memory of its own, and appends to `out` at `out_end`; the caller sends `out[out_start..<out_end]`.
 typedef struct {
-    uint8_t *in;
-    size_t in_start, in_end;
+    /// Puts up to `count` bytes that have arrived at `bytes` and returns how many; 0 when there are
+    /// none now.
+    size_t (*pull)(void *source, uint8_t *bytes, size_t count);
+    void *source;
     uint8_t *out;
     size_t out_start, out_end, out_capacity;
 } holdfast_tls_buffers;
@@ -59,6 +61,8 @@ BIO *holdfast_tls_bio(holdfast_tls_buffers *buffers);
 // Macros of OpenSSL, as functions.
 int holdfast_ssl_ctx_only_tls13(SSL_CTX *context);
 void holdfast_ssl_ctx_set_modes(SSL_CTX *context);
+/// Has each connection take in up to `count` bytes of ciphertext at a time.
+void holdfast_ssl_ctx_read_ahead(SSL_CTX *context, size_t count);
 void holdfast_ssl_ctx_without_session_cache(SSL_CTX *context);
 int holdfast_ssl_set_server_name(SSL *ssl, const char *name);
 int holdfast_ssl_ctx_add_chain_certificate(SSL_CTX *context, X509 *certificate);
