@@ -23,8 +23,12 @@ package enum SigV4Canonical {
         for name in signedHeaders {
             text += name.utf8
             text.append(UInt8(ascii: ":"))
-            let values = request.values(of: name).map(Self.trimmed)
-            text += values.joined(separator: [UInt8(ascii: ",")])
+            var isFirst = true
+            for header in request.headers where header.name == name {
+                if !isFirst { text.append(UInt8(ascii: ",")) }
+                isFirst = false
+                Self.append(trimmed: header.value, to: &text)
+            }
             text.append(Self.newline)
         }
         text.append(Self.newline)
@@ -63,8 +67,17 @@ package enum SigV4Canonical {
     }
 
     /// Without blanks at the ends, and with one for each run of them inside.
-    private static func trimmed(_ value: [UInt8]) -> [UInt8] {
-        let words = value.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-        return Array(words.joined(separator: [UInt8(ascii: " ")]))
+    private static func append(trimmed value: [UInt8], to text: inout [UInt8]) {
+        let start = text.count
+        var isBehindBlank = false
+        for byte in value {
+            if byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") {
+                isBehindBlank = true
+                continue
+            }
+            if isBehindBlank, text.count > start { text.append(UInt8(ascii: " ")) }
+            isBehindBlank = false
+            text.append(byte)
+        }
     }
 }

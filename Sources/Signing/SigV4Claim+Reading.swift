@@ -92,28 +92,41 @@ extension SigV4Claim {
     private static func fields(
         of text: Substring
     ) throws(SigV4Refusal) -> (credential: String, signedHeaders: String, signature: String) {
-        var values: [Substring: String] = [:]
-        for field in text.split(separator: ",", omittingEmptySubsequences: false) {
-            let trimmed = field.drop { $0 == " " }
-            guard let equals = trimmed.firstIndex(of: "=") else {
+        var credential: String?
+        var names: String?
+        var signature: String?
+        for field in text.utf8.split(
+            separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        {
+            let trimmed = field.drop { $0 == UInt8(ascii: " ") }
+            guard let equals = trimmed.firstIndex(of: UInt8(ascii: "=")) else {
                 throw .malformedHeader("a field has no value.")
             }
-            let value = String(trimmed[trimmed.index(after: equals)...])
-            guard values.updateValue(value, forKey: trimmed[..<equals]) == nil else {
-                throw .malformedHeader("a field is repeated.")
+            let value = String(Substring(trimmed[trimmed.index(after: equals)...]))
+            let before: String?
+            switch Substring(trimmed[..<equals]) {
+            case "Credential": before = Self.replace(&credential, with: value)
+            case "SignedHeaders": before = Self.replace(&names, with: value)
+            case "Signature": before = Self.replace(&signature, with: value)
+            default: throw .malformedHeader("it takes Credential, SignedHeaders and Signature.")
             }
+            guard before == nil else { throw .malformedHeader("a field is repeated.") }
         }
-        guard let credential = values["Credential"], let names = values["SignedHeaders"],
-            let signature = values["Signature"], values.count == 3
-        else {
+        guard let credential, let names, let signature else {
             throw .malformedHeader("it takes Credential, SignedHeaders and Signature.")
         }
         return (credential, names, signature)
     }
 
+    private static func replace(_ field: inout String?, with value: String) -> String? {
+        defer { field = value }
+        return field
+    }
+
     /// `ACCESSKEY/yyyymmdd/region/s3/aws4_request`, or the reason why it is not.
     private static func readCredential(_ text: String) -> Result<(String, SigV4Scope), Reason> {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { Substring($0) }
         guard parts.count == 5, !parts[0].isEmpty, !parts[2].isEmpty else {
             return .failure(
                 Reason(text: "expecting \"<KEY>/YYYYMMDD/REGION/s3/aws4_request\"."))
@@ -141,20 +154,25 @@ extension SigV4Claim {
 
     /// Sorted, lower case and each once, as the canonical request needs them.
     private static func readNames(_ text: String) -> [String]? {
-        let names = text.split(separator: ";", omittingEmptySubsequences: false).map(String.init)
+        let names = text.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
         guard names.count <= Self.signedHeadersLimit else { return nil }
         var last: String?
         for name in names {
             let isName = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
-            guard isName, name == name.lowercased() else { return nil }
+            guard isName, Self.isLowerCase(name) else { return nil }
             if let last, !last.utf8.lexicographicallyPrecedes(name.utf8) { return nil }
             last = name
         }
         return names
     }
 
+    private static func isLowerCase(_ text: String) -> Bool {
+        !text.utf8.contains { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
+    }
+
     private static func readSignature(_ text: String) -> [UInt8]? {
-        guard text.utf8.count == 64, text == text.lowercased() else { return nil }
+        guard text.utf8.count == 64, Self.isLowerCase(text) else { return nil }
         return Hex.decode(text)
     }
 
@@ -178,8 +196,7 @@ extension SigV4Claim {
     private static func readPayload(
         of request: SignableRequest
     ) throws(SigV4Refusal) -> SigV4Payload {
-        let values = request.values(of: Self.payloadHeader)
-        if values.isEmpty {
+        if !request.contains(Self.payloadHeader) {
             guard ["GET", "HEAD", "DELETE"].contains(request.method) else {
                 throw .missingPayloadHash
             }

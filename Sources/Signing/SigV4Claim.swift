@@ -39,13 +39,13 @@ package struct SigV4Claim: Equatable, Sendable {
         _ request: SignableRequest, rules: SigV4Rules
     ) throws(SigV4Refusal) -> SigV4Claim? {
         guard let query = QueryParameters(request.rawQuery) else { throw .malformedTarget }
-        let authorization = request.values(of: "authorization")
+        let isInHeader = request.contains("authorization")
         let isPresigned = query.contains("X-Amz-Algorithm") || query.contains("X-Amz-Signature")
-        if isPresigned && !authorization.isEmpty { throw .signedTwice }
+        if isPresigned && isInHeader { throw .signedTwice }
         let claim: SigV4Claim
         if isPresigned {
             claim = try Self.readQuery(query, of: request)
-        } else if !authorization.isEmpty {
+        } else if isInHeader {
             claim = try Self.readHeader(of: request)
         } else {
             return nil

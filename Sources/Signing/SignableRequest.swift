@@ -43,11 +43,14 @@ package struct SignableRequest: Hashable, Sendable {
         self.headers.filter { $0.name == name }.map(\.value)
     }
 
+    package func contains(_ name: String) -> Bool { self.headers.contains { $0.name == name } }
+
     /// The value of a header that may stand once: nil when it is absent, repeated or not UTF-8.
     package func only(_ name: String) -> String? {
-        let values = self.values(of: name)
-        guard values.count == 1, let value = values.first else { return nil }
-        return String(validating: value, as: UTF8.self)
+        guard let place = self.headers.firstIndex(where: { $0.name == name }),
+            !self.headers[(place + 1)...].contains(where: { $0.name == name })
+        else { return nil }
+        return String(validating: self.headers[place].value, as: UTF8.self)
     }
 }
 
