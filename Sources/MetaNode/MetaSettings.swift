@@ -37,6 +37,10 @@ package struct MetaSettings: Sendable {
     /// How often a leader looks whether a rotation of the master key is to go on.
     package var masterKeyPeriod: Duration = .seconds(2)
 
+    /// What is kept in memory of the states of all groups together: a read that finds its rows here
+    /// is answered without leaving the loop.
+    static let cacheBytes = 64 << 20
+
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70
     /// How a process ends whose log or state found no room on the disk. Nothing that was

@@ -39,7 +39,7 @@ extension OpenedMeta {
         var groups: [Group] = []
         for group in settings.groups.sorted() {
             let options = StoreOptions(
-                families: CatalogFamilies.all, isLogged: false, cacheBytes: 16 << 20)
+                families: CatalogFamilies.all, isLogged: false, cacheBytes: MetaSettings.cacheBytes)
             let store = try Self.open(
                 "\(settings.directory)/state/\(group)", options, stores, files)
             let state = GroupState(group: group, store: store, catalog: Catalog(group: group))

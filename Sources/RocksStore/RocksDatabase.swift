@@ -148,13 +148,23 @@ extension RocksDatabase {
     }
 
     func getIfCached(_ family: Family, _ key: [UInt8]) -> CachedLookup {
-        do throws(StoreFault) {
-            return try self.get(family, key, self.cachedReads).map { .found($0) } ?? .absent
-        } catch {
+        do throws(StoreFault) { try self.options.check(family) } catch { return .unknown }
+        var error: UnsafeMutablePointer<CChar>?
+        let pinned = withCBytes(key) {
+            rocksdb_get_pinned_cf(
+                self.database, self.cachedReads, self.handles[family.index], $0, $1, &error)
+        }
+        if let error {
             // "Result incomplete": the disk would have to be asked. A fault shows itself to
-            // whoever asks it.
+            // whoever asks it, so the text is not read.
+            rocksdb_free(error)
             return .unknown
         }
+        guard let pinned else { return .absent }
+        defer { rocksdb_pinnableslice_destroy(pinned) }
+        var count = 0
+        let start = rocksdb_pinnableslice_value(pinned, &count)
+        return .found(copyOfBytes(start, count))
     }
 
     func flushFamilies() throws(StoreFault) {

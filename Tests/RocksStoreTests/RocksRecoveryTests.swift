@@ -139,7 +139,9 @@ import Testing
             bytes[100] ^= 1
             try bytes.write(to: table)
         }
-        let damaged = try self.open(path, isLogged: false)
+        // With a cache of its own: what was flushed still stands in the other, as it was written.
+        let damaged = try RocksStoreFactory().open(
+            path, StoreOptions(families: Self.families, isLogged: false))
         defer { damaged.close() }
         #expect {
             try damaged.get(Self.rows, Self.key(1))
@@ -148,5 +150,21 @@ import Testing
             return true
         }
         #expect(damaged.getIfCached(Self.rows, Self.key(1)) == .unknown)
+    }
+
+    @Test func `what was just flushed is found without asking the disk`() throws {
+        let store = try self.open(self.directory.fresh(), isLogged: false)
+        defer { store.close() }
+        var batch = WriteBatch()
+        for number in 1...2_000 {
+            batch.put(Self.rows, Self.key(number), Self.key(number &* 48_271))
+        }
+        try store.write(batch, .unlogged)
+        try store.flush()
+        for number in 1...2_000 {
+            #expect(
+                store.getIfCached(Self.rows, Self.key(number))
+                    == .found(Self.key(number &* 48_271)))
+        }
     }
 }
