@@ -16,12 +16,14 @@ final class ChunkReader: Sendable {
     struct Wanted: Sendable {
         let frames: Range<Int>
         let chunk: ChunkReference
-        let bucket: BucketName
+        /// Of the chunk's bucket.
+        let slot: Slot
         let bucketKey: SymmetricKey
     }
 
     private let environment: any Environment
     private let cluster: ClusterClient
+    private let badCopies: BadCopyFiling
     private let counters: ObjectAccessCounters
     /// How long each store takes to answer a read.
     private let scores = StoreScores()
@@ -32,6 +34,7 @@ final class ChunkReader: Sendable {
     ) {
         self.environment = environment
         self.cluster = cluster
+        self.badCopies = BadCopyFiling(cluster: cluster, counters: counters)
         self.counters = counters
     }
 
@@ -102,7 +105,11 @@ final class ChunkReader: Sendable {
             }
             group.cancelAll()
         }
-        self.counters.copiesNeedingRepair.add(UInt64(read.badCopies.count))
+        let key = ChunkKey(slot: wanted.slot, name: chunk.name)
+        for node in read.badCopies {
+            self.counters.copiesNeedingRepair.add()
+            self.badCopies.file(.init(chunk: key, node: node), on: loop)
+        }
         switch read.outcome {
         case .complete:
             let now = self.environment.now

@@ -3,7 +3,6 @@ import ClusterClient
 import Cryptography
 import IORuntime
 import Primitives
-import Synchronization
 import Telemetry
 
 /// What a door can do with buckets and objects. One for each process; calls run on their caller's
@@ -17,9 +16,9 @@ package final class ObjectAccess: Sendable {
     let chunkReader: ChunkReader
     let cache: BlockCache
     let budget: ByteBudget
-    let readBudget: ReadBudget
+    package let readBudget: ReadBudget
     /// Buckets seen lately with their keys, so that not every request asks for them.
-    private let buckets = Mutex<[BucketName: OpenBucket]>([:])
+    private let buckets: FactCache<BucketName, OpenBucket, AccessFault>
 
     package init(
         _ settings: ObjectAccessSettings, environment: any Environment, cluster: ClusterClient,
@@ -36,6 +35,9 @@ package final class ObjectAccess: Sendable {
         self.cache = BlockCache(capacityBytes: settings.cacheBytes, counters: self.counters)
         self.readBudget = ReadBudget(
             totalBytes: settings.readBudgetBytes, cache: self.cache, counters: self.counters)
+        // Without absences: a bucket that was just made is there at every edge.
+        self.buckets = FactCache(
+            lifetime: settings.bucketLifetime, mostFacts: settings.mostBuckets, mostAbsences: 0)
         self.budget = ByteBudget(limitBytes: settings.intakeBudgetBytes)
     }
 
@@ -46,44 +48,31 @@ package final class ObjectAccess: Sendable {
     struct OpenBucket: Sendable {
         let bucket: Bucket
         let key: SymmetricKey
-        let seen: Instant
     }
 
     /// The bucket with its key, not older than the bound on what an edge may believe.
     func open(
         _ name: BucketName, deadline: Instant, isFreshOnly: Bool = false
     ) async throws(AccessFault) -> OpenBucket {
-        let now = self.environment.now
-        if !isFreshOnly, let known = self.buckets.withLock({ $0[name] }),
-            now - known.seen < self.settings.bucketLifetime
-        {
-            return known
-        }
-        guard
-            let found = try await self.asking({ () throws(ClusterFault) in
+        let open = try await self.buckets.fact(
+            name, in: self.environment, isFreshOnly: isFreshOnly
+        ) { () async throws(AccessFault) -> OpenBucket? in
+            let found = try await self.asking { () throws(ClusterFault) in
                 try await self.cluster.bucketWithKey(name, deadline: deadline)
-            })
-        else {
-            self.buckets.withLock { $0[name] = nil }
-            throw .noSuchBucket(name)
+            }
+            guard let found else { return nil }
+            guard let key = SymmetricKey(bytes: found.key) else {
+                throw .broken("the key of bucket \(name) has \(found.key.count) bytes")
+            }
+            return OpenBucket(bucket: found.bucket, key: key)
         }
-        guard let key = SymmetricKey(bytes: found.key) else {
-            throw .broken("the key of bucket \(name) has \(found.key.count) bytes")
-        }
-        let open = OpenBucket(bucket: found.bucket, key: key, seen: now)
-        self.buckets.withLock { buckets in
-            if buckets.count >= self.settings.mostBuckets { buckets.removeAll() }
-            buckets[name] = open
-        }
+        guard let open else { throw .noSuchBucket(name) }
         return open
     }
 
     /// Forgets a bucket that turned out to be gone, unless another is known by its name already.
     func forget(_ open: OpenBucket) {
-        self.buckets.withLock { buckets in
-            let name = open.bucket.name
-            if buckets[name]?.bucket.version == open.bucket.version { buckets[name] = nil }
-        }
+        self.buckets.forget(open.bucket.name) { $0.bucket.version == open.bucket.version }
     }
 
     // MARK: Buckets
@@ -122,7 +111,7 @@ package final class ObjectAccess: Sendable {
         _ name: BucketName, deadline: Instant
     ) async throws(AccessFault) {
         switch try await self.submit(.deleteBucket(name), deadline: deadline) {
-        case .bucketDeleted: self.buckets.withLock { $0[name] = nil }
+        case .bucketDeleted: self.buckets.forget(name)
         case .bucketNotEmpty: throw .bucketNotEmpty
         case .noSuchBucket: throw .noSuchBucket(name)
         case let other: throw .broken("deleting a bucket gave \(other)")
@@ -304,6 +293,8 @@ package struct ObjectAccessCounters: Sendable {
     package let framesRefused: Counter
     /// Frames whose checksum at rest did not hold; answered from another copy.
     package let framesRotten: Counter
+    package let badCopiesFiled: Counter
+    package let badCopiesNotFiled: Counter
     package let blockHits: Counter
     package let blockMisses: Counter
     package let blocksCoalesced: Counter
@@ -360,6 +351,11 @@ package struct ObjectAccessCounters: Sendable {
         self.framesRotten = registry.counter(
             "holdfast_access_frames_rotten_total",
             help: "Frames whose checksum did not hold where they rest.")
+        self.badCopiesFiled = registry.counter(
+            "holdfast_access_bad_copies_filed_total", help: "Bad copies told to metadata.")
+        self.badCopiesNotFiled = registry.counter(
+            "holdfast_access_bad_copies_not_filed_total",
+            help: "Bad copies that metadata could not be told of.")
         self.blockHits = registry.counter(
             "holdfast_access_block_hits_total", help: "Blocks found in memory.")
         self.blockMisses = registry.counter(

@@ -31,24 +31,40 @@ package final class ObjectReader {
     private var ahead: ReadAhead
 
     /// What a version's chunks are opened with.
-    struct OpenBucketKey: Sendable {
+    package struct OpenBucketKey: Sendable {
         let name: BucketName
         let key: SymmetricKey
+
+        package init(name: BucketName, key: SymmetricKey) {
+            self.name = name
+            self.key = key
+        }
     }
 
-    init(
-        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucket: OpenBucketKey,
+    /// A version whose chunks a source lists.
+    package init(
+        head: ObjectHead, source: any ChunkSource, access: ObjectAccess, bucket: OpenBucketKey,
         loop: any EventLoop
-    ) throws(AccessFault) {
+    ) {
         self.head = head
         self.access = access
         self.bucket = bucket
         self.loop = loop
+        self.source = source
         self.range = 0..<head.size
         self.rest = self.range
         self.ahead = ReadAhead(blocks: access.cache.blocksAhead, most: access.cache.mostBlocksAhead)
+    }
+
+    convenience init(
+        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucket: OpenBucketKey,
+        loop: any EventLoop
+    ) throws(AccessFault) {
         switch manifest {
         case .inline(let name, let sealed):
+            self.init(
+                head: head, source: ListedChunks(chunks: []), access: access, bucket: bucket,
+                loop: loop)
             let codec = FrameCodec(chunk: name, bucketKey: bucket.key)
             guard let plainBytes = Int(exactly: head.size),
                 let plain = codec.openWhole(sealed, plainBytes: plainBytes)
@@ -57,15 +73,19 @@ package final class ObjectReader {
                 throw .unreadable("the inline bytes of version \(head.version) do not open")
             }
             self.inline = plain
-            self.source = ListedChunks(chunks: [])
         case .chunks(let chunks):
-            self.source = ListedChunks(chunks: chunks)
+            self.init(
+                head: head, source: ListedChunks(chunks: chunks), access: access, bucket: bucket,
+                loop: loop)
         case .parts(let parts):
             guard parts.sizeBytes == head.size else {
                 throw .broken("version \(head.version) has another size than its parts")
             }
-            self.source = PartedChunks(
-                head.manifest, parts, in: bucket.name, startingAt: 0, access: access)
+            self.init(
+                head: head,
+                source: PartedChunks(
+                    head.manifest, parts, in: bucket.name, startingAt: 0, access: access),
+                access: access, bucket: bucket, loop: loop)
         }
     }
 
@@ -179,7 +199,7 @@ package final class ObjectReader {
         let (frames, offset) = place.frames(covering: wanted)
         let plain = try await self.access.chunkReader.read(
             .init(
-                frames: frames, chunk: place.chunk, bucket: self.bucket.name,
+                frames: frames, chunk: place.chunk, slot: self.bucket.name.slot,
                 bucketKey: self.bucket.key),
             on: self.loop, deadline: self.deadline)
         return plain[offset..<offset + wanted.count]
@@ -256,7 +276,7 @@ extension ObjectAccess {
         try await self.chunkReader.read(
             .init(
                 frames: place.frames(covering: place.range).frames, chunk: place.chunk,
-                bucket: bucket.name, bucketKey: bucket.key),
+                slot: bucket.name.slot, bucketKey: bucket.key),
             on: loop, deadline: self.environment.now + self.cluster.settings.callTimeout)
     }
 }

@@ -3,9 +3,9 @@ import ClusterClient
 import Cryptography
 import HTTPSyntax
 import IORuntime
+import ObjectAccess
 import Primitives
 import Signing
-import Synchronization
 
 /// Who sent a request, and what its body has yet to prove.
 package struct Requester: Sendable {
@@ -31,14 +31,17 @@ package final class RequestAuthenticator: Sendable {
     private let environment: any Environment
     private let source: any SigningKeySource
     private let rules = SigV4Rules()
-    private let known = Mutex<[KeyName: KnownKey]>([:])
+    private let known = FactCache<KeyName, KnownKey, ClusterFault>(
+        lifetime: RequestAuthenticator.keyLifetime, mostFacts: RequestAuthenticator.mostKeys,
+        mostAbsences: RequestAuthenticator.mostAbsences)
 
-    /// How long a disabled key may still open something.
+    /// How long a disabled key may still open something, and a new one be refused where it was tried
+    /// before it was made.
     private static let keyLifetime: Duration = .seconds(1)
-    /// From this age on the next request has the key fetched again, without waiting for it.
-    private static let refreshAge: Duration = .milliseconds(500)
-    /// Keys remembered together; when there are more, all are forgotten.
+    /// Keys remembered together.
     private static let mostKeys = 10_000
+    /// Unknown keys remembered together, so that whoever repeats one costs metadata nothing.
+    private static let mostAbsences = 1_000
     /// What meta nodes take of a region's name.
     private static let regionLimitBytes = 64
 
@@ -50,8 +53,6 @@ package final class RequestAuthenticator: Sendable {
     private struct KnownKey {
         let owner: OwnerID
         let key: SigV4SigningKey
-        let seen: Instant
-        var isBeingRefreshed = false
     }
 
     package init(environment: any Environment, source: any SigningKeySource) {
@@ -81,58 +82,22 @@ package final class RequestAuthenticator: Sendable {
     private func key(
         for claim: SigV4Claim, _ exchange: DoorExchange
     ) async throws(S3Refusal) -> (OwnerID, SigV4SigningKey) {
-        let name = KeyName(accessKey: claim.accessKey, scope: claim.scope)
-        let now = self.environment.now
-        let (known, isDue) = self.known.withLock { known -> (KnownKey?, Bool) in
-            guard let found = known[name], now - found.seen < Self.keyLifetime else {
-                return (nil, false)
-            }
-            let isDue = !found.isBeingRefreshed && now - found.seen >= Self.refreshAge
-            if isDue { known[name]?.isBeingRefreshed = true }
-            return (found, isDue)
-        }
-        if let known {
-            if isDue {
-                let deadline = exchange.deadline
-                exchange.loop.spawn { await self.refresh(name, deadline: deadline) }
-            }
-            return (known.owner, known.key)
-        }
-        let found: (OwnerID, SigV4SigningKey)?
+        let unknown = SigV4Refusal.unknownAccessKey(claim.accessKey)
+        guard let accessKey = AccessKeyID(claim.accessKey),
+            claim.scope.region.utf8.count <= Self.regionLimitBytes
+        else { throw S3Refusal(of: unknown) }
+        let found: KnownKey?
         do throws(ClusterFault) {
-            found = try await self.fetch(name, deadline: exchange.deadline)
+            found = try await self.known.fact(
+                KeyName(accessKey: claim.accessKey, scope: claim.scope), in: self.environment
+            ) { () async throws(ClusterFault) -> KnownKey? in
+                let found = try await self.source.signingKey(
+                    of: accessKey, scope: claim.scope, deadline: exchange.deadline)
+                return found.map { KnownKey(owner: $0.owner, key: $0.key) }
+            }
         } catch { throw S3Refusal(of: error) }
-        guard let found else { throw S3Refusal(of: SigV4Refusal.unknownAccessKey(claim.accessKey)) }
-        return found
-    }
-
-    private func refresh(_ name: KeyName, deadline: Instant) async {
-        do throws(ClusterFault) {
-            _ = try await self.fetch(name, deadline: deadline)
-        } catch {
-            // The key is believed to the end of its second, and then asked for again.
-        }
-    }
-
-    private func fetch(
-        _ name: KeyName, deadline: Instant
-    ) async throws(ClusterFault) -> (OwnerID, SigV4SigningKey)? {
-        guard let accessKey = AccessKeyID(name.accessKey),
-            name.scope.region.utf8.count <= Self.regionLimitBytes
-        else { return nil }
-        // Its age counts from before the question, because the answer may be as old.
-        let asked = self.environment.now
-        let found = try await self.source.signingKey(
-            of: accessKey, scope: name.scope, deadline: deadline)
-        self.known.withLock { known in
-            guard let found else {
-                known[name] = nil
-                return
-            }
-            if known.count >= Self.mostKeys { known.removeAll() }
-            known[name] = KnownKey(owner: found.owner, key: found.key, seen: asked)
-        }
-        return found
+        guard let found else { throw S3Refusal(of: unknown) }
+        return (found.owner, found.key)
     }
 }
 

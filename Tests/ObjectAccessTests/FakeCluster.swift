@@ -21,6 +21,8 @@ enum Mood: Sendable, Equatable {
     case paced(bytesPerSecond: Int)
     /// Holds its copies with one bit of the last frame asked for changed.
     case rotten
+    /// Finds by its checksum that the second frame of each copy is not what was written.
+    case scratched
     /// Has lost its copies.
     case empty
 }
@@ -43,6 +45,8 @@ final class FakeCluster: Peers, @unchecked Sendable {
     /// For each commit, how many nodes held each of its chunks when it came.
     private(set) var holdersAtCommit: [[Int]] = []
     private(set) var chunkReads: [NodeID] = []
+    /// The frames of each read, beside who was asked.
+    private(set) var frameReads: [Range<Int>] = []
     /// The operations that were proposed, without those that open sessions.
     private(set) var operations: [CatalogOperation] = []
     /// The longest head that any call had.
@@ -51,7 +55,7 @@ final class FakeCluster: Peers, @unchecked Sendable {
 
     static let buckets = ["photos", "archive"].compactMap { BucketName($0) }
     static let nodes = (1...5).map { NodeID(UInt32($0)) }
-    private static func key(of bucket: BucketName) -> [UInt8] {
+    static func key(of bucket: BucketName) -> [UInt8] {
         [UInt8](repeating: bucket == Self.buckets[0] ? 42 : 43, count: 32)
     }
 
@@ -129,18 +133,34 @@ extension FakeCluster {
         _ request: ReadChunkRequest, from node: NodeID, _ mood: Mood
     ) -> PeerResponse {
         self.chunkReads.append(node)
+        self.frameReads.append(request.frames)
         guard mood != .empty, let copy = self.copies[node]?[request.name],
             request.frames.upperBound <= copy.request.frames.count
         else { return PeerResponse(head: ReadChunkAnswer.missing.encoded) }
-        var frames = Array(copy.sealed[copy.request.frames.sealedRange(ofFrames: request.frames)])
+        var lengths = copy.request.frames[request.frames].map(\.sealedBytes)
+        var frames: [UInt8] = []
+        for frame in request.frames {
+            if mood == .scratched, frame == 1 {
+                lengths[frame - request.frames.lowerBound] = 0
+            } else {
+                let range = copy.request.frames.sealedRange(ofFrames: frame..<frame + 1)
+                frames += copy.sealed[range]
+            }
+        }
         if mood == .rotten { frames[frames.count - 1] ^= 1 }
         let half = frames.count / 2
         return PeerResponse(
             head: ReadChunkAnswer.found(
-                chunkSealedBytes: UInt32(copy.request.sealedBytes),
-                frameLengths: copy.request.frames[request.frames].map(\.sealedBytes)
+                chunkSealedBytes: UInt32(copy.request.sealedBytes), frameLengths: lengths
             ).encoded,
             body: [Array(frames[..<half]), Array(frames[half...])])
+    }
+
+    var filed: [FileBadCopy] {
+        self.operations.compactMap { operation in
+            guard case .fileBadCopy(let copy) = operation else { return nil }
+            return copy
+        }
     }
 
     func holders(of chunk: ChunkName) -> [NodeID] {

@@ -29,7 +29,7 @@ struct ReadTests {
         }
     }
 
-    @Test(arguments: [Mood.rotten, .empty, .unreachable, .slow(.seconds(30))])
+    @Test(arguments: [Mood.rotten, .scratched, .empty, .unreachable, .slow(.seconds(30))])
     func `a bad copy is answered from another, and counted`(mood: Mood) throws {
         let world = try AccessWorld()
         let body = someBytes(4 * Self.chunk)
@@ -41,11 +41,14 @@ struct ReadTests {
             let counters = world.access.counters
             switch mood {
             case .rotten: #expect(counters.framesRefused.value > 0)
+            case .scratched: #expect(counters.framesRotten.value > 0)
             case .slow: #expect(counters.hedgedReads.value > 0)
             case .empty, .unreachable, .sound, .full, .paced:
                 #expect(counters.copiesFailed.value > 0)
             }
-            #expect((counters.copiesNeedingRepair.value > 0) == [.rotten, .empty].contains(mood))
+            #expect(
+                (counters.copiesNeedingRepair.value > 0)
+                    == [.rotten, .scratched, .empty].contains(mood))
         }
     }
 
