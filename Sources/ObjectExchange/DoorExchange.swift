@@ -85,8 +85,9 @@ package final class DoorExchange {
         }
     }
 
-    package func respond(xml: XMLWriter) async {
-        var fields = self.makeFields()
+    /// - Parameter fields: what `makeFields` made, and more.
+    package func respond(xml: XMLWriter, _ fields: FieldBlock? = nil) async {
+        var fields = fields ?? self.makeFields()
         fields.addChecked("Content-Type", "application/xml")
         await self.respond(.ok, fields, body: xml.bytes)
     }

@@ -113,13 +113,15 @@ package struct ObjectAnswer {
 
 extension [ObjectChecksum] {
     /// As `x-amz-checksum-…` fields.
-    package func add(to fields: inout FieldBlock) {
+    ///
+    /// - Parameter withType: whether it is said how they came about; of a part there is one way.
+    package func add(to fields: inout FieldBlock, withType: Bool = true) {
         for checksum in self {
             let parts = checksum.partCount == 0 ? "" : "-\(checksum.partCount)"
             fields.addChecked(
                 "x-amz-checksum-\(checksum.algorithm.name)", Base64.encode(checksum.value) + parts)
         }
-        guard let first = self.first else { return }
+        guard withType, let first = self.first else { return }
         fields.addChecked(
             "x-amz-checksum-type", first.partCount == 0 ? "FULL_OBJECT" : "COMPOSITE")
     }

@@ -5,15 +5,12 @@ import Primitives
 /// The body of CompleteMultipartUpload: the parts that make the object, in their order.
 package struct CompleteDocument: Equatable, Sendable {
     package struct Part: Equatable, Sendable {
-        package let number: Int
+        package let number: PartNumber
         /// Without quotes.
         package let entityTag: String
         /// What the client remembers of the part's checksum.
         package let checksum: ObjectChecksum?
     }
-
-    /// Parts of one upload, and the numbers they may have (Amazon S3, "Multipart upload limits").
-    package static let partNumbers = 1...10_000
 
     package let parts: [Part]
 
@@ -23,12 +20,13 @@ package struct CompleteDocument: Equatable, Sendable {
         let root = try XMLRequest.read(body)
         let listed = root.children.filter { $0.name == "Part" }
         guard root.name == "CompleteMultipartUpload",
-            Self.partNumbers.contains(listed.count)
+            (1...Int(CatalogLimits.partsPerUpload)).contains(listed.count)
         else { throw S3Refusal(.malformedXML) }
         var parts: [Part] = []
         for element in listed {
-            guard let text = element.first("PartNumber")?.text, let number = Int(text),
-                Self.partNumbers.contains(number), let tag = element.first("ETag")?.text
+            guard let text = element.first("PartNumber")?.text,
+                let number = Int(text).flatMap(PartNumber.init),
+                let tag = element.first("ETag")?.text
             else { throw S3Refusal(.malformedXML) }
             if let last = parts.last, number <= last.number {
                 throw S3Refusal(.invalidPartOrder)

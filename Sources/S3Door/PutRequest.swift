@@ -13,10 +13,13 @@ package struct PutRequest: Sendable {
     /// The body's SHA-256 was stated by the request's signature.
     private var isSignedHash = false
 
-    /// - Parameter mayLackLength: without any length there is no body, which for an object is
-    ///   more likely a client's mistake than its wish.
+    /// - Parameters:
+    ///   - mayLackLength: without any length there is no body, which for an object is more likely a
+    ///     client's mistake than its wish.
+    ///   - statesChecksum: whether the fields of a checksum speak of this body.
     package init(
-        _ head: RequestHead, payload: SigV4Payload, mayLackLength: Bool = false
+        _ head: RequestHead, payload: SigV4Payload, mayLackLength: Bool = false,
+        statesChecksum: Bool = true
     ) throws(S3Refusal) {
         try Self.refuseUnknown(head.fields)
         self.options = try PutOptions(head)
@@ -35,7 +38,7 @@ package struct PutRequest: Sendable {
             self.form.encoding = .chunks(isSigned: false)
             try self.readChunked(head.fields, withTrailer: true)
         }
-        try self.readChecksum(head.fields)
+        if statesChecksum { try self.readChecksum(head.fields) }
     }
 
     /// The object's length is that behind the encoding, and has a field of its own.

@@ -86,11 +86,11 @@ extension S3Door {
 
     /// The whole of a small body, proven by its signature.
     func collectBody(
-        _ asked: Asked, limitBytes: Int
+        _ asked: Asked, limitBytes: Int, statesChecksum: Bool = true
     ) async throws(S3Refusal) -> [UInt8] {
         let put = try PutRequest(
             asked.exchange.head, payload: asked.requester.acceptance.payload,
-            mayLackLength: true)
+            mayLackLength: true, statesChecksum: statesChecksum)
         let body = asked.body(put.form)
         var collected: [UInt8] = []
         var isOver = false

@@ -84,6 +84,17 @@ package struct S3Door: Sendable {
             try await self.giveObject(key, in: bucket, asked)
         case .deleteObject(let bucket, let key):
             try await self.deleteObject(key, in: bucket, asked)
+        case .listMultipartUploads(let bucket): try await self.listUploads(bucket, asked)
+        case .createMultipartUpload(let bucket, let key):
+            try await self.createUpload(key, in: bucket, asked)
+        case .uploadPart(let bucket, let key, let id, let number):
+            try await self.uploadPart(number, of: UploadName(bucket: bucket, id: id), key, asked)
+        case .listParts(let bucket, let key, let id):
+            try await self.listParts(of: UploadName(bucket: bucket, id: id), key, asked)
+        case .completeMultipartUpload(let bucket, let key, let id):
+            try await self.completeUpload(UploadName(bucket: bucket, id: id), key, asked)
+        case .abortMultipartUpload(let bucket, let key, let id):
+            try await self.abortUpload(UploadName(bucket: bucket, id: id), key, asked)
         }
     }
 }

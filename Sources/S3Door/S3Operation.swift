@@ -14,10 +14,16 @@ package enum S3Operation: Equatable, Sendable {
     case bucketVersioning(BucketName)
     case listObjects(BucketName)
     case deleteObjects(BucketName)
+    case listMultipartUploads(BucketName)
     case putObject(BucketName, ObjectKey)
     case getObject(BucketName, ObjectKey)
     case headObject(BucketName, ObjectKey)
     case deleteObject(BucketName, ObjectKey)
+    case createMultipartUpload(BucketName, ObjectKey)
+    case uploadPart(BucketName, ObjectKey, UploadID, PartNumber)
+    case listParts(BucketName, ObjectKey, UploadID)
+    case completeMultipartUpload(BucketName, ObjectKey, UploadID)
+    case abortMultipartUpload(BucketName, ObjectKey, UploadID)
 
     /// Reads method, path and query; refuses what is no operation, or none that is here.
     package init(_ method: Method, path: ArraySlice<UInt8>, query: S3Query) throws(S3Refusal) {
@@ -71,6 +77,10 @@ package enum S3Operation: Equatable, Sendable {
         case .get:
             if query.contains("location") { return .bucketLocation(bucket) }
             if query.contains("versioning") { return .bucketVersioning(bucket) }
+            if query.contains("uploads") {
+                try query.refuseSubresources(but: ["uploads"])
+                return .listMultipartUploads(bucket)
+            }
             try query.refuseSubresources()
             return .listObjects(bucket)
         case .head:
@@ -94,17 +104,32 @@ package enum S3Operation: Equatable, Sendable {
         _ bucket: BucketName, _ key: ObjectKey, _ method: Method, _ query: S3Query
     ) throws(S3Refusal) -> S3Operation {
         switch method {
+        case .get where query.contains("uploadId"):
+            try query.refuseSubresources(but: ["uploadId"])
+            return .listParts(bucket, key, try query.uploadID())
         case .get, .head:
             try query.refuseSubresources()
             try query.refuseVersions()
             return method == .get ? .getObject(bucket, key) : .headObject(bucket, key)
+        case .put where query.contains("uploadId") || query.contains("partNumber"):
+            try query.refuseAll(but: ["uploadId", "partNumber"])
+            return .uploadPart(bucket, key, try query.uploadID(), try query.partNumber())
         case .put:
             try query.refuseAll(but: [])
             return .putObject(bucket, key)
+        case .delete where query.contains("uploadId"):
+            try query.refuseAll(but: ["uploadId"])
+            return .abortMultipartUpload(bucket, key, try query.uploadID())
         case .delete:
             try query.refuseAll(but: ["versionId"])
             try query.refuseVersions()
             return .deleteObject(bucket, key)
+        case .post where query.contains("uploads"):
+            try query.refuseAll(but: ["uploads"])
+            return .createMultipartUpload(bucket, key)
+        case .post where query.contains("uploadId"):
+            try query.refuseAll(but: ["uploadId"])
+            return .completeMultipartUpload(bucket, key, try query.uploadID())
         case .post: throw S3Refusal(.notImplemented)
         case .options, .patch, .other: throw S3Refusal(.methodNotAllowed)
         }
@@ -116,8 +141,11 @@ package enum S3Operation: Equatable, Sendable {
         case .listBuckets, .createBucket: nil
         case .headBucket(let bucket), .deleteBucket(let bucket), .bucketLocation(let bucket),
             .bucketVersioning(let bucket), .listObjects(let bucket), .deleteObjects(let bucket),
-            .putObject(let bucket, _), .getObject(let bucket, _), .headObject(let bucket, _),
-            .deleteObject(let bucket, _):
+            .listMultipartUploads(let bucket), .putObject(let bucket, _),
+            .getObject(let bucket, _), .headObject(let bucket, _), .deleteObject(let bucket, _),
+            .createMultipartUpload(let bucket, _), .uploadPart(let bucket, _, _, _),
+            .listParts(let bucket, _, _), .completeMultipartUpload(let bucket, _, _),
+            .abortMultipartUpload(let bucket, _, _):
             bucket
         }
     }
@@ -137,6 +165,12 @@ package enum S3Operation: Equatable, Sendable {
         case .getObject: "GetObject"
         case .headObject: "HeadObject"
         case .deleteObject: "DeleteObject"
+        case .listMultipartUploads: "ListMultipartUploads"
+        case .createMultipartUpload: "CreateMultipartUpload"
+        case .uploadPart: "UploadPart"
+        case .listParts: "ListParts"
+        case .completeMultipartUpload: "CompleteMultipartUpload"
+        case .abortMultipartUpload: "AbortMultipartUpload"
         }
     }
 }

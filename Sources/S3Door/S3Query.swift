@@ -1,3 +1,4 @@
+import Catalog
 import HTTPSyntax
 import ObjectExchange
 import Primitives
@@ -46,6 +47,24 @@ package struct S3Query: Equatable, Sendable {
         return text
     }
 
+    // MARK: Uploads
+
+    /// What names no upload names one that does not exist.
+    func uploadID() throws(S3Refusal) -> UploadID {
+        guard let id = UploadID(text: try self.text("uploadId") ?? "") else {
+            throw S3Refusal(.noSuchUpload)
+        }
+        return id
+    }
+
+    func partNumber() throws(S3Refusal) -> PartNumber {
+        guard let number = Int(try self.text("partNumber") ?? "").flatMap(PartNumber.init) else {
+            throw S3Refusal(
+                .invalidArgument, "Part number must be an integer between 1 and 10000, inclusive")
+        }
+        return number
+    }
+
     // MARK: What is not here
 
     /// Parameters that turn a request into another one (Amazon S3 API Reference). To take it for
@@ -61,8 +80,9 @@ package struct S3Query: Equatable, Sendable {
     ]
 
     /// For reads: what is not known to change the meaning is let through, as S3 does.
-    func refuseSubresources() throws(S3Refusal) {
-        for parameter in self.parameters where Self.subresources.contains(parameter.name) {
+    func refuseSubresources(but known: Set<String> = []) throws(S3Refusal) {
+        for parameter in self.parameters
+        where Self.subresources.contains(parameter.name) && !known.contains(parameter.name) {
             throw Self.notImplemented(parameter)
         }
     }

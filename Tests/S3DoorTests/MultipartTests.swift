@@ -79,7 +79,7 @@ import Testing
     func `entity tags come with quotes, escaped quotes and without`(tag: String) throws {
         let document = try CompleteDocument(
             Self.document("<Part><ETag>\(tag)</ETag><PartNumber>7</PartNumber></Part>"))
-        #expect(document.parts.map(\.number) == [7])
+        #expect(document.parts.map(\.number.rawValue) == [7])
         #expect(document.parts.map(\.entityTag) == ["abc"])
     }
 
