@@ -67,25 +67,29 @@ extension MetaNode {
                 "too many master keys: drop those that are retired",
                 ["limit": "\(MasterKeyRing.mostKeys)"])
         }
-        for key in kept {
+        if self.secrets.isNews(kept.map(\.id), of: .goneFromFile) {
             self.logger.error(
-                "a master key that may still be needed has gone from the file: put it back",
-                ["key": "\(key.id)"])
+                "master keys that may still be needed have gone from the file: put them back",
+                ["keys": Self.list(kept.map(\.id))])
         }
         guard whole.ids != self.secrets.masterKeys.ids else { return }
         self.secrets.replace(whole)
         self.logger.info(
-            "master keys", ["held": whole.ids.map { "\($0)" }.joined(separator: ",")])
+            "master keys", ["held": Self.list(whole.ids)])
     }
 
     /// A node that lacks a key cannot answer for secrets under it, nor lead their groups well.
     nonisolated func warnOfMissingKeys(_ system: MasterKeys) {
         let ring = self.secrets.masterKeys
         let needed = system.former + (system.wrapping.map { [$0] } ?? [])
-        for key in needed where ring[key] == nil {
-            self.logger.error(
-                "a master key is missing here: copy master.keys from another meta node",
-                ["key": "\(key)"])
-        }
+        let missing = needed.filter { ring[$0] == nil }
+        guard self.secrets.isNews(missing, of: .missing) else { return }
+        self.logger.error(
+            "master keys are missing here: copy master.keys from another meta node",
+            ["keys": Self.list(missing)])
+    }
+
+    private static func list(_ ids: [MasterKeyID]) -> String {
+        ids.map { "\($0)" }.joined(separator: ",")
     }
 }

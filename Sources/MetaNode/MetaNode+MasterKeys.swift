@@ -52,6 +52,7 @@ extension MetaNode {
             wrapping != newest
         else { return }
         guard !(keys.former + keys.retired).contains(newest) else {
+            guard self.secrets.isNews([newest], of: .outdated) else { return }
             return self.logger.error(
                 "the last key of the ring was replaced before: the file is an old one",
                 ["held": "\(newest)", "in force": "\(wrapping)"])
@@ -61,6 +62,7 @@ extension MetaNode {
             lacking.append(node)
         }
         guard lacking.isEmpty else {
+            guard self.secrets.isNews([newest], of: .waitsForNodes) else { return }
             return self.logger.info(
                 "a new master key waits until every meta node holds it",
                 [

@@ -29,8 +29,26 @@ package final class MetaSecrets: Sendable {
     }
 
     private let ring: Mutex<MasterKeyRing>
+    /// What was last told of each matter that is looked at again and again.
+    private let told = Mutex<[Matter: [MasterKeyID]]>([:])
 
     package init(_ ring: MasterKeyRing) { self.ring = Mutex(ring) }
+
+    /// What a node tells of master keys, once until it changes.
+    enum Matter {
+        case missing
+        case goneFromFile
+        case waitsForNodes
+        case outdated
+    }
+
+    /// Whether keys are told of for the first time, or anew after something else was; never for none.
+    func isNews(_ keys: [MasterKeyID], of matter: Matter) -> Bool {
+        self.told.withLock { told in
+            let before = told.updateValue(keys, forKey: matter)
+            return !keys.isEmpty && before != keys
+        }
+    }
 
     /// The keys that this process works with.
     package var masterKeys: MasterKeyRing { self.ring.withLock { $0 } }

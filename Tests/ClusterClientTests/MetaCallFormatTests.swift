@@ -92,12 +92,23 @@ import Wire
         Sample("make bucket key", MakeBucketKeyRequest(bucket: Self.bucket), "01" + Self.name),
         Sample("wrapped key", WrappedKey(bytes: [1, 2, 3]), "01" + "03000000010203"),
         Sample(
+            "made bucket key", MakeBucketKeyAnswer.made(WrappedKey(bytes: [7])),
+            "01" + "01" + "0100000007"),
+        Sample("bucket key not made", MakeBucketKeyAnswer.refused(.tooLate), "0204"),
+        Sample(
+            "held master keys", HeldMasterKeys(ids: Self.masterKeys),
+            "01" + "01000000" + String(repeating: "05", count: 16)),
+        Sample(
             "sign link", SignLinkRequest(policy: Self.policy),
             "01" + Self.counted(Self.policy.encoded())),
         Sample("signed", SignLinkAnswer.signed(query: "a=b"), "01" + "03000000613d62"),
         Sample("no link key", SignLinkAnswer.noKey, "02"),
         Sample("unsound", SignLinkAnswer.unsound, "03"),
     ]
+
+    private static let masterKeys = [
+        MasterKeyID(bytes: [UInt8](repeating: 5, count: MasterKeyID.sizeBytes))
+    ].compactMap(\.self)
 
     private static let sampleBucket = Bucket(
         name: Self.bucket, version: VersionID(rawValue: 5), owner: Self.root,

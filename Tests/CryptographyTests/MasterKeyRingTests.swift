@@ -62,6 +62,31 @@ import Testing
         #expect(try MasterKeyRing(text: "# of photos\n\n" + text).ids == ring.ids)
     }
 
+    @Test func `thousands of damaged files give a ring of known keys or a fault`() throws {
+        let keys = [try self.key(1), try self.key(2)]
+        let text = Array(try #require(MasterKeyRing(keys)).text.utf8)
+        let known = Set(keys.map(\.id))
+        var random = SeededGenerator(seed: 5)
+        var refused = 0
+        for _ in 0..<3000 {
+            var bytes = text
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &random)
+                case 1: bytes.remove(at: place)
+                default: bytes.removeSubrange(place...)
+                }
+                if bytes.isEmpty { break }
+            }
+            do throws(MasterKeyRing.Fault) {
+                let ring = try MasterKeyRing(text: String(decoding: bytes, as: UTF8.self))
+                #expect(known.isSuperset(of: ring.ids))
+            } catch { refused += 1 }
+        }
+        #expect(refused > 2000)
+    }
+
     @Test func `a file with a wrong digit, or without its version, is refused`() throws {
         let key = try self.key(1)
         let line = "\(key.id) = \(key.digits)"

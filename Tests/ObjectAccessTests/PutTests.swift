@@ -44,6 +44,37 @@ struct PutTests {
         }
     }
 
+    @Test(arguments: [900, 400_000])
+    func `text rests in fewer bytes where compression is on, and is read alike where it is off`(
+        length: Int
+    ) throws {
+        for isCompressing in [true, false] {
+            var settings = AccessWorld.small
+            settings.isCompressing = isCompressing
+            let world = try AccessWorld(seed: 1, settings)
+            world.run {
+                let body = Bodies.text(length)
+                _ = try await world.put("k", body)
+                let isSame = try await world.get("k") == body
+                #expect(isSame)
+                let part = try await world.get("k", UInt64(length - 300)..<UInt64(length - 100))
+                #expect(part == Array(body[length - 300..<length - 100]))
+                let saved = Int(world.access.counters.bytesSaved.value)
+                #expect((saved > length / 3) == isCompressing)
+                #expect((saved == 0) == !isCompressing)
+                switch world.cluster.commits[0].content.manifest {
+                case .inline(_, let sealed):
+                    #expect(sealed.count == length + FrameCodec.tagBytes - saved)
+                case .chunks(let chunks):
+                    let sealed = chunks.reduce(0) { $0 + Int($1.sealedLength) }
+                    // Two chunks of three frames each, and one of two.
+                    #expect(sealed == length + 8 * FrameCodec.tagBytes - saved)
+                case .parts: Issue.record("a plain put has no parts")
+                }
+            }
+        }
+    }
+
     @Test(arguments: [Mood.full, .unreachable, .slow(.seconds(30))])
     func `another node takes the copy of a home that does not, and the manifest names it`(
         mood: Mood
