@@ -6,6 +6,7 @@ import Node
 import Primitives
 import SimulatedRuntime
 import Simulation
+import Telemetry
 import Testing
 
 /// The rotation of the master key on five production nodes, with crashes between its steps.
@@ -65,6 +66,19 @@ struct MasterKeyStoryTests {
             try await stage.succeed { await $0.putAtDoor(late, bytes(100), of: stage[3]) }
             let found = try await stage.succeed { await $0.getAtDoor(late, of: stage[2]) }
             #expect(found == bytes(100))
+        }
+    }
+
+    @Test func `every secret is wrapped anew, once`() throws {
+        let new = try self.newKey(8)
+        try Stage(seed: 6).tell { stage in
+            let old = try #require(stage.ring(0)?.newest.id)
+            let both = try #require(stage.ring(0)?.adding(new))
+            for index in 0..<5 { try await stage.write(both, to: index) }
+            try await stage.until("the old key is retired") { $0.system.retired == [old] }
+            // The bucket's key, the access key's secret, the link key's private half.
+            let counts = (0..<5).compactMap { stage.meta($0)?.counters.secretsRewrapped.value }
+            #expect(counts.reduce(0, +) == 3)
         }
     }
 
