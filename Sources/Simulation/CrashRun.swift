@@ -1,3 +1,4 @@
+import ObjectAccess
 import Primitives
 import SimulatedRuntime
 
@@ -68,6 +69,7 @@ package final class CrashRun {
         self.simulator = Simulator(seed: seed)
         var settings = SimulatedClusterSettings()
         settings.nodeCount = Self.nodeCount
+        settings.access.chunkBytes = story.chunkBytes
         self.cluster = try SimulatedCluster(self.simulator, settings)
         self.telling = CrashTelling(self.cluster, story, point)
         self.story = story

@@ -6,11 +6,17 @@ package enum CrashStory: String, Sendable, CaseIterable {
     /// way round.
     case overwrite
     case delete
+    /// An object comes in parts, one of them twice.
+    case upload
+    /// One body of more chunks than one row may name.
+    case long
 }
 
 /// One request of a story, about the object of a key.
 enum ClientAct: Sendable {
     case put(String, sizeBytes: Int)
+    /// Parts of these sizes in this order, numbered from 1; then the last one again.
+    case upload(String, partBytes: [Int])
     case delete(String)
 }
 
@@ -19,12 +25,25 @@ extension CrashStory {
     private static let largeBytes = 600_000
     /// Rests in metadata.
     private static let smallBytes = 1000
+    /// More than 64 of the chunks that `long` is told with.
+    private static let longBytes = 4_300_000
+
+    /// No object is larger.
+    static let mostBytes = 8 << 20
+
+    /// Into what bodies are cut.
+    var chunkBytes: Int {
+        switch self {
+        case .put, .overwrite, .delete, .upload: 256 << 10
+        case .long: 64 << 10
+        }
+    }
 
     /// What is there before the first death may come.
     var prelude: [ClientAct] {
         switch self {
-        case .put: [.put("kept", sizeBytes: Self.largeBytes)]
-        case .overwrite, .delete:
+        case .put, .long: [.put("kept", sizeBytes: Self.largeBytes)]
+        case .overwrite, .delete, .upload:
             [
                 .put("kept", sizeBytes: Self.largeBytes),
                 .put("large", sizeBytes: Self.largeBytes),
@@ -48,6 +67,8 @@ extension CrashStory {
                 .put("small", sizeBytes: Self.largeBytes),
             ]
         case .delete: [.delete("large"), .delete("small")]
+        case .upload: [.upload("large", partBytes: [Self.largeBytes / 2, Self.smallBytes])]
+        case .long: [.put("long", sizeBytes: Self.longBytes)]
         }
     }
 }

@@ -92,64 +92,119 @@ final class CrashTelling: Sendable {
 
     // MARK: Acts
 
-    /// Asks until there is an answer, or until nobody can say any more whether there was one. Asks
-    /// another node when the first is down.
     private func perform(_ act: ClientAct) async throws {
-        let (key, body) = try self.wanted(of: act)
+        switch act {
+        case .put(let text, let sizeBytes):
+            let (key, body) = (Self.key(text), self.bodies.make(sizeBytes: sizeBytes))
+            let hasDone = try await self.askOnce(act) { machine in
+                await self.client.put(key, body.body, through: machine)
+            }
+            self.note(key, body.value, hasDone)
+        case .delete(let text):
+            let key = Self.key(text)
+            let hasDone = try await self.askOnce(act) { machine in
+                await self.client.delete(key, through: machine)
+            }
+            self.note(key, nil, hasDone)
+        case .upload(let text, let partBytes):
+            try await self.upload(act, Self.key(text), partBytes)
+        }
+    }
+
+    private static func key(_ text: String) -> ObjectKey {
+        guard let key = ObjectKey(text) else { brokenInvariant("a story names its objects") }
+        return key
+    }
+
+    private func note(_ key: ObjectKey, _ content: UInt64?, _ hasDone: Bool?) {
+        self.state.withLock { state in
+            switch hasDone {
+            case true?: state.objects.acknowledged(key, content)
+            case false?: break
+            case nil: state.objects.unanswered(key, content)
+            }
+        }
+    }
+
+    /// Every step is asked for again when nobody answers it, as clients of S3 do: none does harm
+    /// when it is done twice.
+    private func upload(_ act: ClientAct, _ key: ObjectKey, _ partBytes: [Int]) async throws {
+        let (value, body) = self.bodies.make(sizeBytes: partBytes.reduce(0, +))
+        let opened = try await self.insist(act) { machine in
+            await self.client.openUpload(of: key, through: machine)
+        }
+        guard let opened else { return }
+        var parts: [(PartNumber, [UInt8])] = []
+        var rest = body[...]
+        for (position, sizeBytes) in partBytes.enumerated() {
+            guard let number = PartNumber(position + 1) else { return }
+            parts.append((number, Array(rest.prefix(sizeBytes))))
+            rest = rest.dropFirst(sizeBytes)
+        }
+        for (number, bytes) in parts + parts.suffix(1) {
+            let stored = try await self.insist(act) { machine in
+                await self.client.putPart(number, of: opened, of: key, bytes, through: machine)
+            }
+            guard stored != nil else { return }
+        }
+        self.note(key, value, nil)
+        let tag = ObjectBodies.uploadTag(of: value)
+        let completed = try await self.insist(act) { machine in
+            await self.client.completeUpload(opened, of: key, tag: tag, through: machine)
+        }
+        if completed != nil { self.note(key, value, true) }
+    }
+
+    /// Asks until there is an answer, or until nobody can say any more whether there was one: nil
+    /// then. Asks another node when the first is down. False when something is wrong.
+    private func askOnce<Value: Sendable>(
+        _ act: ClientAct, _ request: (SimulatedNode) async -> SimulatedClient.Answer<Value>
+    ) async throws -> Bool? {
         let end = self.loop.now + Self.patience
         while true {
             if let machine = self.cluster.running.first {
-                switch await self.ask(act, key, body?.bytes, through: machine) {
-                case .none:
-                    return self.state.withLock { $0.objects.acknowledged(key, body?.value) }
-                case .unknown:
-                    return self.state.withLock { $0.objects.unanswered(key, body?.value) }
-                case .notDone, .unreadable: break
-                case .wrong: return
+                switch await request(machine) {
+                case .success: return true
+                case nil: return nil
+                case .failure(let fault):
+                    switch fault.meaning {
+                    case .notDone, .unreadable: break
+                    case .unknown: return nil
+                    case .wrong:
+                        self.violate("\(act) failed with \(fault)")
+                        return false
+                    }
                 }
             }
-            guard self.loop.now < end else { return self.violate("nobody took \(act)") }
+            guard self.loop.now < end else {
+                self.violate("nobody took \(act)")
+                return false
+            }
             try await self.loop.sleep(for: Self.pause)
         }
     }
 
-    private struct Body {
-        let value: UInt64
-        let bytes: [UInt8]
-    }
-
-    private func wanted(of act: ClientAct) throws -> (ObjectKey, Body?) {
-        let (text, sizeBytes): (String, Int?) =
-            switch act {
-            case .put(let key, let sizeBytes): (key, sizeBytes)
-            case .delete(let key): (key, nil)
+    /// Asks one node after the other until there is an answer; nil when something is wrong.
+    private func insist<Value: Sendable>(
+        _ act: ClientAct, _ request: (SimulatedNode) async -> SimulatedClient.Answer<Value>
+    ) async throws -> Value? {
+        let end = self.loop.now + Self.patience
+        for attempt in 0... {
+            let running = self.cluster.running
+            if !running.isEmpty {
+                switch await request(running[attempt % running.count]) {
+                case .success(let value): return value
+                case .failure(let fault) where fault.meaning == .wrong:
+                    self.violate("\(act) failed with \(fault)")
+                    return nil
+                case .failure, nil: break
+                }
             }
-        guard let key = ObjectKey(text) else { brokenInvariant("a story names its objects") }
-        guard let sizeBytes else { return (key, nil) }
-        let (value, bytes) = self.bodies.make(sizeBytes: sizeBytes)
-        return (key, Body(value: value, bytes: bytes))
-    }
-
-    /// Sends the request; nil when it was answered.
-    private func ask(
-        _ act: ClientAct, _ key: ObjectKey, _ body: [UInt8]?, through machine: SimulatedNode
-    ) async -> FaultMeaning? {
-        switch act {
-        case .put: self.meaning(of: await self.client.put(key, body ?? [], through: machine), act)
-        case .delete: self.meaning(of: await self.client.delete(key, through: machine), act)
+            guard self.loop.now < end else { break }
+            try await self.loop.sleep(for: Self.pause)
         }
-    }
-
-    private func meaning<Value>(
-        of answer: SimulatedClient.Answer<Value>, _ act: ClientAct
-    ) -> FaultMeaning? {
-        switch answer {
-        case .success: return nil
-        case .failure(let fault):
-            if fault.meaning == .wrong { self.violate("\(act) failed with \(fault)") }
-            return fault.meaning
-        case nil: return .unknown
-        }
+        self.violate("nobody took \(act)")
+        return nil
     }
 
     // MARK: The end
@@ -167,7 +222,8 @@ final class CrashTelling: Sendable {
                     }
                 }
                 try await self.check(key, through: machine) {
-                    await self.client.getAtDoor(key, of: machine)
+                    await self.client.getAtDoor(
+                        key, of: machine, limitBytes: CrashStory.mostBytes)
                 }
             }
         }

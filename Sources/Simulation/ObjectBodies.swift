@@ -1,3 +1,4 @@
+import Catalog
 import Cryptography
 import Primitives
 import SimulatedRuntime
@@ -26,11 +27,24 @@ final class ObjectBodies: Sendable {
         }
     }
 
-    /// The number of the put that stored the body with this SHA-256, when `part` is what the body
-    /// has in `range`; nil where nobody stored such bytes.
-    func value(ofBodyWith sha256: [UInt8], having part: [UInt8], in range: Range<Int>) -> UInt64? {
-        let known = self.state.withLock { state in
-            state.values[sha256].flatMap { value in state.sizes[value].map { (value, $0) } }
+    /// What an upload of a body is tagged with: nobody computes the SHA-256 of its whole.
+    static func uploadTag(of value: UInt64) -> EntityTag {
+        guard let tag = EntityTag("upload-\(value)") else {
+            brokenInvariant("a word and a number are an entity tag")
+        }
+        return tag
+    }
+
+    /// The number of the put or upload that stored the body with this head, when `part` is what the
+    /// body has in `range`; nil where nobody stored such bytes.
+    func value(
+        ofBodyWith head: ObjectHead, having part: [UInt8], in range: Range<Int>
+    ) -> UInt64? {
+        let known = self.state.withLock { state -> (UInt64, Int)? in
+            let ofUpload = UInt64(head.entityTag.text.dropFirst("upload-".count))
+            return (head.sha256.map { state.values[$0] } ?? ofUpload).flatMap { value in
+                state.sizes[value].map { (value, $0) }
+            }
         }
         guard let (value, sizeBytes) = known else { return nil }
         let wanted = Self.body(of: value, sizeBytes: sizeBytes)

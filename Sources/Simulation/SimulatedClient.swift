@@ -94,7 +94,7 @@ package struct SimulatedClient: Sendable {
         }
     }
 
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         _ machine: SimulatedNode,
         _ work:
             @escaping @Sendable (ObjectAccess, any EventLoop, Instant) async throws(AccessFault)
@@ -130,10 +130,11 @@ extension SimulatedClient {
 
     /// The bytes of an object by one request; nil inside where there is none.
     package func getAtDoor(
-        _ key: ObjectKey, of machine: SimulatedNode
+        _ key: ObjectKey, of machine: SimulatedNode,
+        limitBytes: Int = Workload.mostBodyBytes
     ) async -> Answer<[UInt8]?> {
         await self.askDoor(of: machine) { client throws(FileClientFault) in
-            try await client.bytes(of: self.path(key), limit: Workload.mostBodyBytes)
+            try await client.bytes(of: self.path(key), limit: limitBytes)
         }
     }
 
@@ -181,7 +182,8 @@ extension AccessFault {
         case .unavailable, .overloaded: .notDone
         case .unreadable: .unreadable
         case .outcomeUnknown: .unknown
-        case .noSuchBucket, .noSuchKey, .noSuchUpload, .bucketNotEmpty, .bucketTaken, .preconditionFailed,
+        case .noSuchBucket, .noSuchKey, .noSuchUpload, .bucketNotEmpty, .bucketTaken,
+            .preconditionFailed,
             .bodyMismatch, .bodyIncomplete, .bodyTooLarge, .source, .broken:
             .wrong
         }

@@ -46,8 +46,8 @@ package struct SimulationReport: Sendable {
         let milliseconds = self.time.wholeNanoseconds / 1_000_000
         let tally = self.tally
         return "seed \(self.seed): \(self.isGood ? "good" : "FAILED")"
-            + " operations=\(tally.total) puts=\(tally.puts) gets=\(tally.gets)"
-            + " ranges=\(tally.ranges)"
+            + " operations=\(tally.total) puts=\(tally.puts) uploads=\(tally.uploads)"
+            + " gets=\(tally.gets) ranges=\(tally.ranges)"
             + " deletes=\(tally.deletes) refused=\(tally.refused) unknown=\(tally.unknown)"
             + " unavailable=\(tally.unavailable) unreadable=\(tally.unreadable)"
             + " faults=\(self.faultCount) comparisons=\(self.stateComparisons)"

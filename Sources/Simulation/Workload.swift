@@ -51,7 +51,8 @@ package final class Workload: Sendable {
             case ..<25: await self.getRange(key, through: machine, &generator)
             case ..<40: _ = await self.getAtDoor(key, of: machine)
             case ..<60: await self.put(key, .none, through: machine, &generator)
-            case ..<75: await self.putAtDoor(key, of: machine, &generator)
+            case ..<71: await self.putAtDoor(key, of: machine, &generator)
+            case ..<75: await self.upload(key, &generator)
             case ..<82: await self.put(key, .absent, through: machine, &generator)
             case ..<92:
                 let seen = self.state.withLock { $0.seen[key] }
@@ -106,6 +107,55 @@ package final class Workload: Sendable {
         }
     }
 
+    /// Uploads a body in parts, each request through another node. What is left behind when a part
+    /// does not come is for the cluster to clear away.
+    private func upload(_ key: ObjectKey, _ generator: inout SeededGenerator) async {
+        let (value, body) = self.bodies.make(sizeBytes: generator.below(Self.mostBodyBytes))
+        let tag = ObjectBodies.uploadTag(of: value)
+        guard let first = generator.pick(self.cluster.running),
+            let upload = self.begun(key, await self.client.openUpload(of: key, through: first))
+        else { return }
+        let partBytes = max(1, body.count / (1 + generator.below(3)))
+        var rest = body[...]
+        var number: PartNumber? = .least
+        while !rest.isEmpty, let part = number {
+            guard let machine = generator.pick(self.cluster.running),
+                self.begun(
+                    key,
+                    await self.client.putPart(
+                        part, of: upload, of: key, Array(rest.prefix(partBytes)),
+                        through: machine)) != nil
+            else { return }
+            rest = rest.dropFirst(partBytes)
+            number = part.next
+        }
+        guard let last = generator.pick(self.cluster.running) else { return }
+        let action = ObjectOperation.Action.put(value, .none)
+        let call = self.history.mark()
+        switch await self.client.completeUpload(upload, of: key, tag: tag, through: last) {
+        case .success:
+            self.state.withLock { state in
+                state.tags[value] = tag
+                state.seen[key] = value
+                state.tally.uploads += 1
+            }
+            self.note(key, action, .done, call: call)
+        case .failure(let fault): self.note(key, action, failed: fault, call: call)
+        case nil: self.note(key, action, .unknown, call: call)
+        }
+    }
+
+    /// What came of a step of an upload before its last, which changes no object.
+    private func begun<Value>(_ key: ObjectKey, _ answer: SimulatedClient.Answer<Value>) -> Value? {
+        switch answer {
+        case .success(let value): return value
+        case .failure(let fault):
+            if fault.meaning == .wrong { self.violate("\(key): an upload failed with \(fault)") }
+            return nil
+        case nil: return nil
+        }
+    }
+
     private func delete(_ key: ObjectKey, through machine: SimulatedNode) async {
         let call = self.history.mark()
         switch await self.client.delete(key, through: machine) {
@@ -143,9 +193,9 @@ package final class Workload: Sendable {
         let wanted = UInt64(range.lowerBound)..<UInt64(range.upperBound)
         switch await self.client.get(key, range: wanted, through: machine) {
         case .success(let object):
-            guard let sha256 = object.head.sha256,
+            guard
                 let value = self.bodies.value(
-                    ofBodyWith: sha256, having: object.body, in: range)
+                    ofBodyWith: object.head, having: object.body, in: range)
             else {
                 return self.violate("\(key): \(range) is not of a body that anybody stored")
             }
@@ -254,6 +304,8 @@ package final class Workload: Sendable {
 /// How many operations ended how.
 package struct OperationTally: Sendable, Equatable {
     package internal(set) var puts = 0
+    /// Those of the puts that came in parts.
+    package internal(set) var uploads = 0
     package internal(set) var gets = 0
     /// Those of the gets that asked for a part and got one.
     package internal(set) var ranges = 0

@@ -20,6 +20,14 @@ struct CrashTests {
         await #expect(processExitsWith: .success) { try Self.walk(.delete) }
     }
 
+    @Test func `a death at any step of an upload in parts leaves all of it or nothing`() async {
+        await #expect(processExitsWith: .success) { try Self.walk(.upload) }
+    }
+
+    @Test func `a death at any step of a long body leaves all of it or nothing`() async {
+        await #expect(processExitsWith: .success) { try Self.walk(.long) }
+    }
+
     @Test func `two tellings of one story are the same up to the death`() throws {
         let undisturbed = try CrashRun(.put, seed: 3, nil).run()
         #expect(undisturbed.violations == [])
