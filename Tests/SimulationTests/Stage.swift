@@ -14,9 +14,10 @@ struct Stage: Sendable {
     let cluster: SimulatedCluster
     let client: SimulatedClient
 
-    init(seed: UInt64 = 1) throws {
+    init(seed: UInt64 = 1, _ settings: SimulatedClusterSettings = SimulatedClusterSettings()) throws
+    {
         self.simulator = Simulator(seed: seed)
-        self.cluster = try SimulatedCluster(self.simulator, SimulatedClusterSettings())
+        self.cluster = try SimulatedCluster(self.simulator, settings)
         self.client = SimulatedClient(self.cluster, bucket: try #require(BucketName("photos")))
     }
 
