@@ -36,7 +36,12 @@ extension ChunkStore {
             guard request.frames.upperBound <= Int(place.frameCount) else {
                 return (.device("the chunk has \(place.frameCount) frames"), [])
             }
-            return try reader.answer(request, at: place)
+            let (lengths, frames) = try reader.frames(
+                request.frames, of: request.name, at: place)
+            return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), frames)
+        } isBad: {
+            guard case .found(_, let lengths) = $0.0 else { return false }
+            return lengths.contains(0)
         } onFault: { fault in
             switch fault {
             case .none: (.missing, [])
@@ -66,6 +71,8 @@ extension ChunkStore {
             let frames = try reader.frames(0..<Int(place.frameCount), of: name, at: place)
             let bad = frames.lengths.indices.filter { frames.lengths[$0] == 0 }
             return bad.isEmpty ? .sound(sealedBytes: place.sealedBytes) : .bad(frames: bad)
+        } isBad: {
+            if case .bad = $0 { true } else { false }
         } onFault: { fault in
             switch fault {
             case .none: .missing
@@ -108,26 +115,33 @@ extension ChunkStore {
         case device(String)
     }
 
-    /// Reads at the place of a chunk. Where nothing of it stands there the chunk is looked up again:
-    /// between the two it may have been deleted, or moved out of a sparse segment.
+    /// Reads at the place of a chunk. Where nothing of it stands there, or something bad, the chunk
+    /// is looked up again: between the two it may have been deleted, or moved out of a sparse
+    /// segment.
     private nonisolated func look<Value: Sendable>(
         _ name: ChunkName,
         _ read:
             @escaping @Sendable (SegmentReader, ChunkIndex.Place) throws(SegmentReader.Fault)
             -> Value,
+        isBad: @escaping @Sendable (Value) -> Bool,
         onFault: @escaping @Sendable (LookFault) -> Value
     ) async -> Value {
         let index = self.index
         let reader = SegmentReader(files: self.files)
         return await self.environment.blocking(.disk) {
             do throws(StoreFault) {
-                var last: ChunkIndex.Place?
+                var last: (place: ChunkIndex.Place, found: Value)?
                 for _ in 0..<Self.mostLookups {
                     guard let place = try index.place(of: name) else { return onFault(.none) }
-                    if place == last { return onFault(.unreadable(place)) }
-                    do throws(SegmentReader.Fault) { return try read(reader, place) } catch {
+                    if let last, last.place == place { return last.found }
+                    do throws(SegmentReader.Fault) {
+                        let value = try read(reader, place)
+                        guard isBad(value) else { return value }
+                        last = (place, value)
+                    } catch {
                         switch error {
-                        case .noRecord, .file(.notFound): last = place
+                        case .noRecord, .file(.notFound):
+                            last = (place, onFault(.unreadable(place)))
                         case .file(let fault): return onFault(.device("\(fault)"))
                         }
                     }
@@ -137,14 +151,5 @@ extension ChunkStore {
                 return onFault(.device("\(error)"))
             }
         }
-    }
-}
-
-extension SegmentReader {
-    fileprivate func answer(
-        _ request: ReadChunkRequest, at place: ChunkIndex.Place
-    ) throws(Fault) -> (ReadChunkAnswer, [UInt8]) {
-        let (lengths, frames) = try self.frames(request.frames, of: request.name, at: place)
-        return (.found(chunkSealedBytes: place.sealedBytes, frameLengths: lengths), frames)
     }
 }

@@ -91,14 +91,15 @@ extension ChunkStore {
     private func emptySparsest() async -> Bool {
         let index = self.index
         let (current, stuck) = (self.writer.current?.number, self.upkeep.stuck)
-        let victim = await self.environment.blocking(.disk) { () -> UInt64? in
-            do throws(StoreFault) {
-                return try index.usages()
+        let sparsest: UInt64?
+        do throws(StoreFault) {
+            sparsest = try await self.environment.blocking(.disk) { () throws(StoreFault) in
+                try index.usages()
                     .filter { $0.segment != current && !stuck.contains($0.segment) && $0.isSparse }
                     .min { $0.goesBefore($1) }?.segment
-            } catch { return nil }
-        }
-        guard let victim else { return false }
+            }
+        } catch { await self.diskFailed("index: \(error)") }
+        guard let victim = sparsest else { return false }
         guard let met = await self.copyLive(outOf: victim) else { return false }
         switch await self.hand(in: .leave(victim)) {
         case .done: break
@@ -194,7 +195,7 @@ private struct GivenBack: Sendable {
             for segment in Set(found.map(\.position.segment)).sorted() {
                 self.punch(found.filter { $0.position.segment == segment }, segment, files)
             }
-        } catch {}
+        } catch { self.failure = "index: \(error)" }
     }
 
     private mutating func punch(

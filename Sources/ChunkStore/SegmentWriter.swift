@@ -207,7 +207,7 @@ extension SegmentWriter.Result {
         case .delete(let names, let time): return try self.delete(names, time, &edit, &room)
         case .move(let load): return try self.move(load, &edit, &room)
         case .gaveBack, .leave, .left:
-            do throws(StoreFault) { return try Self.note(job, in: &edit) } catch {
+            do throws(StoreFault) { return try self.note(job, in: &edit) } catch {
                 throw .final("index: \(error)")
             }
         }
@@ -342,14 +342,17 @@ extension SegmentWriter.Result {
     }
 
     /// What changes the index alone.
-    private static func note(
+    private func note(
         _ job: SegmentWriter.Job, in edit: inout IndexEdit
     ) throws(StoreFault) -> SegmentWriter.Answer {
         switch job {
         case .gaveBack(let remains): try edit.gaveBack(remains)
         case .leave(let segment):
-            // What the sums do not know to be empty stays, whatever was found in it.
-            guard try edit.usage(of: segment)?.liveBytes ?? 0 == 0 else { return .refused }
+            // What the sums do not know to be empty stays, whatever was found in it; and so does
+            // what is being written, which has become sparse before it has grown.
+            guard segment != self.writer.current?.number,
+                try edit.usage(of: segment)?.liveBytes ?? 0 == 0
+            else { return .refused }
             try edit.leave(segment)
         case .left(let segment, let gone): edit.left(segment, gone)
         case .put, .delete, .move: brokenInvariant("these write records")
