@@ -73,10 +73,9 @@ void holdfast_ssl_ctx_set_modes(SSL_CTX *context) {
                                   SSL_MODE_RELEASE_BUFFERS);
 }
 
-void holdfast_ssl_ctx_read_ahead(SSL_CTX *context, size_t count) {
-    SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, count);
-}
+// No larger buffer than for one record: OpenSSL 3.0 moves all that follows a record to the front of
+// the buffer before it decrypts the next (ssl3_read_n, for alignment).
+void holdfast_ssl_ctx_read_ahead(SSL_CTX *context) { SSL_CTX_set_read_ahead(context, 1); }
 
 void holdfast_ssl_ctx_without_session_cache(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -38,11 +38,9 @@ package struct TLSChannelSecurity: ChannelSecurity {
         return TLSChannelSecurity(
             purpose: .peers(cluster, isRevoked: isRevoked),
             server: try TLSContext(
-                .server(asksClient: true), identity: identity, trust: trust,
-                inputBytes: TLSConnection.peerInputBytes),
+                .server(asksClient: true), identity: identity, trust: trust),
             client: try TLSContext(
-                .client, identity: identity, trust: trust,
-                inputBytes: TLSConnection.peerInputBytes))
+                .client, identity: identity, trust: trust))
     }
 
     /// Between clients and doors: only the door shows a certificate.
@@ -127,8 +125,7 @@ final class TLSContext: @unchecked Sendable {
     let isServer: Bool
 
     init(
-        _ side: Side, identity: CertifiedKey?, trust: TLSChannelSecurity.Trust?,
-        inputBytes: Int = TLSConnection.doorInputBytes
+        _ side: Side, identity: CertifiedKey?, trust: TLSChannelSecurity.Trust?
     ) throws(CertificateFault) {
         let method: OpaquePointer?
         switch side {
@@ -145,7 +142,7 @@ final class TLSContext: @unchecked Sendable {
             throw .taken(from: "SSL_CTX_set_min_proto_version")
         }
         holdfast_ssl_ctx_set_modes(pointer)
-        holdfast_ssl_ctx_read_ahead(pointer, inputBytes)
+        holdfast_ssl_ctx_read_ahead(pointer)
         // Sessions are not resumed: a ticket outlives the revocation of the certificate behind it.
         holdfast_ssl_ctx_without_session_cache(pointer)
         SSL_CTX_set_num_tickets(pointer, 0)

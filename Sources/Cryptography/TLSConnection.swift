@@ -10,10 +10,6 @@ internal import Primitives
 /// The thread's error queue is emptied before each call and read right after it, so that nothing
 /// leaks from one connection into another.
 final class TLSConnection: @unchecked Sendable {
-    /// Ciphertext taken in at a time between nodes: eight full records, as many as leave in one send.
-    static let peerInputBytes = 132 << 10
-    /// The same at doors, where connections are many and bodies smaller: two records.
-    static let doorInputBytes = 33 << 10
     /// Ciphertext waiting to leave: eight full records go out in one send.
     static let outputCapacityBytes = 140 << 10
     /// Kept free of application data, for what the protocol itself must say, and for the overhead

@@ -61,8 +61,9 @@ BIO *holdfast_tls_bio(holdfast_tls_buffers *buffers);
 // Macros of OpenSSL, as functions.
 int holdfast_ssl_ctx_only_tls13(SSL_CTX *context);
 void holdfast_ssl_ctx_set_modes(SSL_CTX *context);
-/// Has each connection take in up to `count` bytes of ciphertext at a time.
-void holdfast_ssl_ctx_read_ahead(SSL_CTX *context, size_t count);
+/// Has each connection take in as much ciphertext at a time as a record may have, instead of first
+/// its head and then the rest.
+void holdfast_ssl_ctx_read_ahead(SSL_CTX *context);
 void holdfast_ssl_ctx_without_session_cache(SSL_CTX *context);
 int holdfast_ssl_set_server_name(SSL *ssl, const char *name);
 int holdfast_ssl_ctx_add_chain_certificate(SSL_CTX *context, X509 *certificate);
