@@ -17,6 +17,8 @@ package struct ChunkWrite: Sendable {
         case durable(holders: [NodeID], exceptions: [NodeID])
         /// Too few nodes can hold it: 503, and nothing was promised.
         case unavailable(holders: [NodeID])
+        /// As many nodes would do, but those that have no room for it: 507.
+        case diskFull(holders: [NodeID])
     }
 
     private let homes: [NodeID]
@@ -30,6 +32,8 @@ package struct ChunkWrite: Sendable {
     /// Nodes whose lateness has already sent for a replacement.
     private var late: [NodeID] = []
     private var holders: [NodeID] = []
+    /// How many nodes have refused for want of disk space.
+    private var fullCount = 0
 
     /// - Parameters:
     ///   - set: where the copies go as things stand; as many copies are needed as it names nodes.
@@ -70,6 +74,12 @@ package struct ChunkWrite: Sendable {
         return sends
     }
 
+    /// `node` refused because its disk is full.
+    package mutating func refusedFull(_ node: NodeID) -> Sends {
+        if self.waiting.contains(node) { self.fullCount += 1 }
+        return self.failed(node)
+    }
+
     /// `node` has taken longer than twice its usual 99th percentile: somebody else is asked as well.
     package mutating func isLate(_ node: NodeID) -> Sends {
         guard self.waiting.contains(node), !self.late.contains(node) else { return [] }
@@ -87,12 +97,15 @@ package struct ChunkWrite: Sendable {
 
     private mutating func decide() {
         guard self.outcome == .undecided else { return }
-        if self.holders.count >= self.copies {
-            let holders = self.holders.sorted()
+        let holders = self.holders.sorted()
+        let possible = holders.count + self.waiting.count + self.reserve.count
+        if holders.count >= self.copies {
             self.outcome = .durable(
                 holders: holders, exceptions: holders.filter { !self.homes.contains($0) })
-        } else if self.holders.count + self.waiting.count + self.reserve.count < self.copies {
-            self.outcome = .unavailable(holders: self.holders.sorted())
+        } else if possible < self.copies {
+            self.outcome =
+                possible + self.fullCount >= self.copies
+                ? .diskFull(holders: holders) : .unavailable(holders: holders)
         }
     }
 }

@@ -109,7 +109,8 @@ extension ClusterClient {
             guard mayHaveRun, command.identity != nil else { throw error }
             self.counters.outcomesUnknown.add()
             switch error {
-            case .unavailable(let reason), .outcomeUnknown(let reason), .malformed(let reason):
+            case .unavailable(let reason), .diskFull(let reason), .outcomeUnknown(let reason),
+                .malformed(let reason):
                 throw .outcomeUnknown(reason)
             }
         }
@@ -225,6 +226,8 @@ extension ClusterClient {
                 if hint == nil || attempts % 4 == 0 { try await self.pause(before: deadline) }
             case .refused(.overloaded), .refused(.tooLate):
                 try await self.pause(before: deadline)
+            case .refused(.diskFull):
+                throw .diskFull("group \(group) has no disk space for more")
             case .refused(.noSuchGroup):
                 self.state.withLock { $0.routes.failed(node, for: group) }
                 try await self.pause(before: deadline)

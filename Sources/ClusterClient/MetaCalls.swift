@@ -67,6 +67,8 @@ package enum GroupRefusal: WireMessage, Equatable {
     case noSuchGroup
     /// The group did not get as far in time.
     case tooLate
+    /// The command would grow the state, and too few voters have disk space left.
+    case diskFull
 
     package func encode(into writer: inout ByteWriter) {
         switch self {
@@ -76,6 +78,7 @@ package enum GroupRefusal: WireMessage, Equatable {
         case .overloaded: writer.write(UInt8(2))
         case .noSuchGroup: writer.write(UInt8(3))
         case .tooLate: writer.write(UInt8(4))
+        case .diskFull: writer.write(UInt8(5))
         }
     }
 
@@ -89,6 +92,7 @@ package enum GroupRefusal: WireMessage, Equatable {
         case 2: self = .overloaded
         case 3: self = .noSuchGroup
         case 4: self = .tooLate
+        case 5: self = .diskFull
         default: throw .invalid(field: "refusal", offset: reader.offset - 1)
         }
     }

@@ -43,6 +43,14 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
         package let waiting: [Waiting]
     }
 
+    package struct Disk: Decodable, Equatable, Sendable {
+        /// `ample`; `low`, when writes are refused; `exhausted`, when nothing more is logged.
+        package let space: String
+        package let freeBytes: UInt64
+        /// What must be free for writes to be taken again.
+        package let recoveryBytes: UInt64
+    }
+
     package let node: UInt32
     package let cluster: String
     package let zone: String
@@ -57,6 +65,8 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
     package let store: Store?
     /// Nil on nodes without the meta role.
     package let masterKeys: MasterKeys?
+    /// The disk below the metadata; nil when the node keeps none or does not say.
+    package let disk: Disk?
 
     package init?(json: [UInt8]) {
         do {

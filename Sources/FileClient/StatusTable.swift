@@ -38,13 +38,22 @@ package struct StatusTable: Sendable {
         let store = status.store
         return [
             "\(status.node)", node.address.description, status.zone, Self.roles(of: status),
-            status.ready == false ? "joining" : "up",
+            Self.state(of: status),
             led.isEmpty ? "-" : led.joined(separator: ","), Self.range(terms),
             groups.isEmpty ? "-" : "\(groups.reduce(0) { $0 + $1.applied })",
             groups.isEmpty ? "-" : "\(behind)", store.map { "\($0.chunks)" } ?? "-",
             store.map { TransferText.size($0.sealedBytes) } ?? "-",
             store.map { TransferText.size($0.freeBytes) } ?? "-", status.version,
         ].map { TransferText.printable($0) }
+    }
+
+    private static func state(of status: NodeStatus) -> String {
+        let state = status.ready == false ? "joining" : "up"
+        switch status.disk?.space {
+        case "low": return state + ", disk low"
+        case "exhausted": return state + ", disk full"
+        default: return state
+        }
     }
 
     private static func roles(of status: NodeStatus) -> String {
@@ -85,6 +94,13 @@ package struct StatusTable: Sendable {
         let clusters = Self.distinct(self.statuses.map(\.cluster))
         if clusters.count > 1 {
             lines.append("WARNING: these nodes belong to \(clusters.count) clusters")
+        }
+        let full = self.statuses.filter { $0.disk.map { $0.space != "ample" } ?? false }
+        if !full.isEmpty {
+            let needed = full.compactMap(\.disk?.recoveryBytes).max() ?? 0
+            lines.append(
+                "WARNING: \(full.count) nodes are short of disk space; deletes go on, and writes "
+                    + "do again once \(TransferText.size(needed)) are free there")
         }
         for promise in Self.distinct(self.statuses.map(\.promise)) {
             lines.append("promise: \(TransferText.printable(promise))")

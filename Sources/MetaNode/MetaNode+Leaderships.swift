@@ -15,7 +15,8 @@ extension MetaNode {
         guard now >= self.nextHandBackCheck else { return }
         self.nextHandBackCheck = now + Self.handBackCheckPeriod
         for group in self.groupOrder {
-            if let driver = self.groups[group] { self.handBack(driver, at: now) }
+            guard let driver = self.groups[group] else { continue }
+            if !self.handOverForRoom(driver) { self.handBack(driver, at: now) }
         }
     }
 
@@ -26,7 +27,7 @@ extension MetaNode {
         guard status.role == .leader,
             let preferred = self.settings.preferredLeaders[driver.group], preferred != self.node,
             let peer = status.peers.first(where: { $0.node == preferred }),
-            peer.state == .replicate,
+            peer.state == .replicate, self.hasRoom(preferred),
             peer.match.rawValue + Self.handBackLagEntries >= status.commit.rawValue
         else {
             driver.preferredLeaderFitSince = nil

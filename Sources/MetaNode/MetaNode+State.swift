@@ -35,6 +35,7 @@ extension MetaNode {
         driver.isApplying = false
         driver.applied = run.through
         driver.unflushedBytes += run.batchBytes
+        self.bytesSinceMeasured += UInt64(run.batchBytes)
         driver.lastApplied = self.environment.now
         self.counters.entriesApplied.add(UInt64(run.outcomes.count))
         for outcome in run.outcomes { driver.decide(outcome) }
@@ -48,7 +49,7 @@ extension MetaNode {
         guard let driver = self.groups[group], !driver.isMaintaining,
             driver.unflushedBytes >= self.settings.log.flushBytes
                 || driver.unflushedBytes >= self.settings.log.idleFlushBytes
-                    && self.isIdle(driver)
+                    && (self.isIdle(driver) || self.disk.space != .ample)
         else { return }
         driver.isMaintaining = true
         self.reclaimableBytes += driver.unflushedBytes
@@ -83,7 +84,8 @@ extension MetaNode {
     /// Gives back the disk space of entries that have ended, once nothing is going on.
     func reclaimIfDue() {
         guard !self.isReclaiming, self.reclaimableBytes >= self.settings.log.reclaimBytes,
-            self.groups.values.allSatisfy({ !$0.isMaintaining && self.isIdle($0) })
+            self.disk.space != .ample
+                || self.groups.values.allSatisfy({ !$0.isMaintaining && self.isIdle($0) })
         else { return }
         self.isReclaiming = true
         self.reclaimableBytes = 0

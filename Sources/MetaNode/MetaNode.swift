@@ -52,6 +52,14 @@ package actor MetaNode {
     var reclaimableBytes = 0
     var isReclaiming = false
     var nextHandBackCheck: Instant
+    /// The disk below all this, and what the other voters last said of theirs.
+    var disk: DiskSpaceRule
+    var spaceOfPeers: [NodeID: DiskSpace] = [:]
+    nonisolated let ballast: Ballast
+    var isMeasuringDisk = false
+    var nextDiskMeasurement: Instant
+    /// Written to the log and the states since the disk was last measured.
+    var bytesSinceMeasured: UInt64 = 0
     /// What this turn sends, by node.
     private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
     private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
@@ -137,6 +145,9 @@ package actor MetaNode {
         }
         self.groups = groups
         self.nextHandBackCheck = environment.now
+        self.disk = opened.disk
+        self.ballast = opened.ballast
+        self.nextDiskMeasurement = environment.now
     }
 
     /// Begins to tick. The replicas begin as followers; where this node is the preferred leader of a
@@ -202,6 +213,7 @@ package actor MetaNode {
         self.sendAll()
         self.writeIfIdle()
         for group in self.groupOrder { self.applyIfIdle(group) }
+        self.measureDiskIfDue()
     }
 
     struct Proposal {
@@ -222,8 +234,12 @@ package actor MetaNode {
             self.reclaimIfDue()
             self.handBackIfDue()
         case .envelope(let envelope):
+            if let peer = envelope.items.first?.message.from {
+                self.spaceOfPeers[peer] = envelope.space
+            }
             for item in envelope.items {
-                guard let driver = self.groups[item.group] else { continue }
+                guard let driver = self.groups[item.group], !self.mustLeaveAside(item.message)
+                else { continue }
                 if item.heldByAll > driver.heldByAll { driver.heldByAll = item.heldByAll }
                 self.step(item.group, .message(item.message))
             }
@@ -327,7 +343,8 @@ package actor MetaNode {
             for node in queued.keys.sorted() {
                 for run in RaftEnvelope.runs(of: queued[node] ?? []) {
                     self.peers.send(
-                        node, kind: kind, RaftEnvelope(items: run).encoded, lane: .control)
+                        node, kind: kind, RaftEnvelope(items: run, space: self.disk.space).encoded,
+                        lane: .control)
                 }
             }
         }
@@ -340,7 +357,7 @@ package actor MetaNode {
     /// Hands the commands of a turn to the replica: as few entries as the bound allows.
     private func propose(_ proposals: [Proposal], in group: GroupID) {
         guard let driver = self.groups[group] else { return }
-        var rest = proposals[...]
+        var rest = self.admitted(proposals, in: driver)[...]
         while !rest.isEmpty {
             var commands: [[UInt8]] = []
             var batch = ProposedBatch(waiters: [])
@@ -394,6 +411,7 @@ package actor MetaNode {
         }
         self.truncations = []
         self.isWriting = true
+        self.bytesSinceMeasured += UInt64(batch.sizeBytes)
         let finished = done
         let synced = batch
         let store = self.tables.store

@@ -36,6 +36,7 @@ package struct MetaSettings: Sendable {
     package var sweep = SweepSettings()
     /// How often a leader looks whether a rotation of the master key is to go on.
     package var masterKeyPeriod: Duration = .seconds(2)
+    package var disk = DiskSpaceSettings()
 
     /// What is kept in memory of the states of all groups together: a read that finds its rows here
     /// is answered without leaving the loop.
@@ -102,6 +103,13 @@ package struct MetaCounters: Sendable {
     package let readIndexes: Counter
     /// Secrets that this node, as a leader, had wrapped by a newer master key.
     package let secretsRewrapped: Counter
+    /// Proposals refused for want of disk space.
+    package let refusedFull: Counter
+    package let ballastsReleased: Counter
+    package let ballastsMade: Counter
+    package let diskFreeBytes: Gauge
+    /// A `DiskSpace`, raw.
+    package let diskSpace: Gauge
 
     package init(_ registry: MetricsRegistry) {
         self.commandsProposed = registry.counter(
@@ -126,5 +134,18 @@ package struct MetaCounters: Sendable {
         self.secretsRewrapped = registry.counter(
             "holdfast_meta_secrets_rewrapped_total",
             help: "Secrets wrapped by a newer master key.")
+        self.refusedFull = registry.counter(
+            "holdfast_meta_refused_full_total", help: "Proposals refused for want of disk space.")
+        self.ballastsReleased = registry.counter(
+            "holdfast_meta_ballasts_released_total",
+            help: "Times the ballast was given back because the disk was nearly full.")
+        self.ballastsMade = registry.counter(
+            "holdfast_meta_ballasts_made_total",
+            help: "Times the ballast was made again because the disk had room.")
+        self.diskFreeBytes = registry.gauge(
+            "holdfast_meta_disk_free_bytes", help: "Free space beside the metadata.")
+        self.diskSpace = registry.gauge(
+            "holdfast_meta_disk_space",
+            help: "1: ample; 2: low, writes are refused; 3: exhausted, nothing is logged.")
     }
 }

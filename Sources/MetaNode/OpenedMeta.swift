@@ -19,6 +19,8 @@ struct OpenedMeta: Sendable {
 
     let tables: RaftLogTables
     let groups: [Group]
+    let disk: DiskSpaceRule
+    let ballast: Ballast
 }
 
 /// Why the meta role cannot start.
@@ -33,6 +35,13 @@ extension OpenedMeta {
     init(
         _ settings: MetaSettings, stores: any StoreFactory, _ files: any FileSystem
     ) throws(MetaFault) {
+        self.ballast = Ballast(
+            files: files, directory: settings.directory, bytes: settings.disk.ballastBytes)
+        do throws(FileFault) {
+            try files.makeDirectoryDurably(settings.directory)
+            // First: what opens needs room.
+            self.disk = try DiskSpaceRule(settings.disk, self.ballast)
+        } catch { throw .store("\(error)") }
         self.tables = RaftLogTables(
             store: try Self.open(
                 settings.directory + "/raft", RaftLogTables.options, stores, files))

@@ -29,11 +29,17 @@ package struct RaftEnvelope: WireMessage {
     }
 
     package let items: [Item]
+    /// How much room the sender's disk has.
+    package let space: DiskSpace
 
-    package init(items: [Item]) { self.items = items }
+    package init(items: [Item], space: DiskSpace = .ample) {
+        self.items = items
+        self.space = space
+    }
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
+        writer.write(self.space.rawValue)
         writer.writeArray(self.items) { writer, item in
             writer.write(item.group.rawValue)
             writer.write(item.heldByAll.rawValue)
@@ -44,6 +50,10 @@ package struct RaftEnvelope: WireMessage {
     package init(from reader: inout ByteReader) throws(FormatFault) {
         let version: UInt8 = try reader.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
+        guard let space = DiskSpace(rawValue: try reader.read()) else {
+            throw .invalid(field: "disk space", offset: reader.offset - 1)
+        }
+        self.space = space
         self.items = try reader.readArray(
             field: "messages", limit: Self.mostMessages
         ) { reader throws(FormatFault) in

@@ -69,7 +69,8 @@ final class AdminPort: HTTPResponder {
             configuration: self.identity.configuration,
             isReady: self.cluster.incarnation != nil,
             groups: await self.meta?.groupStatuses() ?? [], store: await self.store?.status(),
-            masterKeys: await self.meta?.masterKeyReport()
+            masterKeys: await self.meta?.masterKeyReport(),
+            disk: await self.meta?.diskStatus
         ).json
     }
 }

@@ -24,9 +24,27 @@ package struct NodeOptions: Sendable {
     package var sweep = SweepSettings()
     /// How large a segment of chunks grows before the next is begun.
     package var segmentBytes = SegmentFormat.segmentBytes
-    /// Free disk space that chunks leave to the Raft log and to deletes.
+    /// Free disk space that chunks leave to the Raft log and to deletes; at least
+    /// `disk.leastReserveBytes`, or chunks alone would stop the metadata.
     package var reserveBytes: UInt64 = 1 << 30
+    /// How the disk below the metadata is watched.
+    package var disk = DiskSpaceSettings()
     package var logLevel = LogLevel.info
+
+    /// What the metadata keeps aside and gives back when its disk is nearly full; 0: nothing.
+    package var ballastBytes: UInt64 {
+        get { self.disk.ballastBytes }
+        set { self.disk.ballastBytes = newValue }
+    }
+
+    /// Free space below which the metadata refuses what grows.
+    package var lowSpaceBytes: UInt64 {
+        get { self.disk.markBytes }
+        set { self.disk.markBytes = newValue }
+    }
+
+    /// The least that `reserveBytes` may be.
+    package var leastReserveBytes: UInt64 { self.disk.leastReserveBytes }
 
     /// Memory for blocks of objects at this node's edge.
     package var cacheBytes: Int {
@@ -235,6 +253,7 @@ private struct Roles {
             bootstrap: self.identity.bootstrap)
         settings.log = self.options.log
         settings.sweep = self.options.sweep
+        settings.disk = self.options.disk
         do throws(MetaFault) {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,

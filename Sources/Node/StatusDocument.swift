@@ -17,17 +17,21 @@ package struct StatusDocument: Sendable {
     package let store: StoreStatus?
     /// Nil on nodes without the meta role.
     package let masterKeys: MasterKeyReport?
+    /// The disk below the metadata; nil on nodes that keep none.
+    package let disk: DiskSpaceRule?
 
     package init(
         configuration: NodeConfiguration, isReady: Bool,
         groups: [(group: GroupID, status: RaftStatus)], store: StoreStatus?,
-        masterKeys: MasterKeyReport? = nil
+        masterKeys: MasterKeyReport? = nil,
+        disk: DiskSpaceRule? = nil
     ) {
         self.configuration = configuration
         self.isReady = isReady
         self.groups = groups
         self.store = store
         self.masterKeys = masterKeys
+        self.disk = disk
     }
 
     package var json: String {
@@ -49,6 +53,13 @@ package struct StatusDocument: Sendable {
                     + "\"segments\":\(store.segments),\"freeBytes\":\(store.freeBytes)}")
         }
         if let keys = self.masterKeys { fields.append(Self.json(keys)) }
+        if let disk = self.disk {
+            fields.append(
+                "\"disk\":{\"space\":\"\(disk.space)\",\"freeBytes\":\(disk.freeBytes),"
+                    + "\"markBytes\":\(disk.settings.markBytes),"
+                    + "\"recoveryBytes\":\(disk.recoveryBytes),"
+                    + "\"holdsBallast\":\(disk.holdsBallast)}")
+        }
         return "{\(fields.joined(separator: ","))}\n"
     }
 

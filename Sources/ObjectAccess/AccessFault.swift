@@ -22,6 +22,9 @@ package enum AccessFault: Error, Equatable, Sendable {
     case source(BodyFault)
     /// Too few stores hold or take chunks, or no group leads; nothing was promised. Try later.
     case unavailable(String)
+    /// No disk space, on too many stores or in the bucket's group; nothing was promised. Deletes and
+    /// reads go on.
+    case diskFull(String)
     /// Every copy of a chunk failed; the bytes are not lost by this, but cannot be had now.
     case unreadable(String)
     /// This node holds as many bytes of bodies as it may, and nothing was given back in time.
@@ -34,6 +37,7 @@ package enum AccessFault: Error, Equatable, Sendable {
     init(_ fault: ClusterFault) {
         switch fault {
         case .unavailable(let reason): self = .unavailable(reason)
+        case .diskFull(let reason): self = .diskFull(reason)
         case .outcomeUnknown(let reason): self = .outcomeUnknown(reason)
         case .malformed(let reason): self = .broken(reason)
         }

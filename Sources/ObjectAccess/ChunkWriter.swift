@@ -48,6 +48,7 @@ final class ChunkWriter: Sendable {
     private enum SendOutcome: Sendable {
         case stored(NodeID)
         case failed(NodeID, String)
+        case full(NodeID)
         case late(NodeID)
     }
 
@@ -89,6 +90,9 @@ final class ChunkWriter: Sendable {
                 case .failed(let node, let reason):
                     reasons.append("node \(node): \(reason)")
                     send(to: write.failed(node))
+                case .full(let node):
+                    reasons.append("node \(node): full")
+                    send(to: write.refusedFull(node))
                 case .late(let node):
                     guard write.waiting.contains(node) else { continue }
                     scores.disappointed(by: node, at: self.environment.now)
@@ -104,6 +108,10 @@ final class ChunkWriter: Sendable {
                 name: chunk.name, plainLength: UInt32(chunk.plainBytes),
                 sealedLength: UInt32(chunk.sealedBytes), exceptions: exceptions)
             return (reference, layout.version)
+        case .diskFull:
+            self.counters.refusedFull.add()
+            throw .diskFull(
+                "too few stores have room for a chunk: " + reasons.joined(separator: "; "))
         case .unavailable, .undecided:
             throw .unavailable(
                 "too few stores took a chunk: " + reasons.joined(separator: "; "))
@@ -126,7 +134,11 @@ final class ChunkWriter: Sendable {
         }
         do throws(FormatFault) {
             let answer = try PutChunkAnswer(decoding: response.head)
-            guard answer == .stored else { return .failed(node, "\(answer)") }
+            switch answer {
+            case .stored: break
+            case .full: return .full(node)
+            case .overloaded, .checksumMismatch, .device: return .failed(node, "\(answer)")
+            }
         } catch {
             return .failed(node, "its answer cannot be read: \(error)")
         }

@@ -284,6 +284,8 @@ package struct ObjectAccessCounters: Sendable {
     /// What compressing frames took off the bytes at rest, of one copy.
     package let bytesSaved: Counter
     package let handoffWrites: Counter
+    /// Chunks that too few stores had room for.
+    package let refusedFull: Counter
     package let hedgedReads: Counter
     package let hedgesDenied: Counter
     package let copiesOverdue: Counter
@@ -334,6 +336,8 @@ package struct ObjectAccessCounters: Sendable {
             help: "Bytes that compressing frames took off one copy of what was stored.")
         self.handoffWrites = registry.counter(
             "holdfast_access_handoff_writes_total", help: "Copies sent to stand-ins for homes.")
+        self.refusedFull = registry.counter(
+            "holdfast_access_refused_full_total", help: "Chunks that too few stores had room for.")
         self.hedgedReads = registry.counter(
             "holdfast_access_hedged_reads_total", help: "Copies asked because another was late.")
         self.hedgesDenied = registry.counter(

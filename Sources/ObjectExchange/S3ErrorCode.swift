@@ -13,6 +13,8 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case entityTooLarge = "EntityTooLarge"
     case entityTooSmall = "EntityTooSmall"
     case incompleteBody = "IncompleteBody"
+    /// Not of Amazon, whose disks are never full: the code goes with the status (RFC 4918 §11.5).
+    case insufficientStorage = "InsufficientStorage"
     case internalError = "InternalError"
     case invalidAccessKeyId = "InvalidAccessKeyId"
     case invalidArgument = "InvalidArgument"
@@ -59,6 +61,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .missingContentLength: .lengthRequired
         case .preconditionFailed: .preconditionFailed
         case .invalidRange: .rangeNotSatisfiable
+        case .insufficientStorage: .insufficientStorage
         case .internalError: .internalError
         case .notImplemented: .notImplemented
         case .serviceUnavailable, .slowDown: .unavailable
@@ -82,6 +85,9 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .entityTooSmall: "Your proposed upload is smaller than the minimum allowed size"
         case .incompleteBody:
             "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        case .insufficientStorage:
+            "The disks of the cluster are full, so nothing was stored. Reads and deletes go on; "
+                + "delete objects or add disk space, then try again"
         case .internalError: "We encountered an internal error; please try again"
         case .invalidAccessKeyId: "The access key Id you provided does not exist in our records"
         case .invalidArgument: "Invalid Argument"

@@ -91,6 +91,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
         case .source(let fault): self.init(of: fault)
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
         case .overloaded: self.init(.slowDown)
+        case .diskFull(let reason): self.init(.insufficientStorage, cause: reason)
         case .unreadable(let reason): self.init(.serviceUnavailable, cause: reason)
         // Never 412 or 409: the write may have been done, and only "unknown" is true.
         case .outcomeUnknown(let reason): self.init(.internalError, cause: reason)
@@ -111,6 +112,7 @@ package struct S3Refusal: Error, Equatable, Sendable {
     package init(of fault: ClusterFault) {
         switch fault {
         case .unavailable(let reason): self.init(.serviceUnavailable, cause: reason)
+        case .diskFull(let reason): self.init(.insufficientStorage, cause: reason)
         case .outcomeUnknown(let reason), .malformed(let reason):
             self.init(.internalError, cause: reason)
         }

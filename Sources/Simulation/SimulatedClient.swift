@@ -179,7 +179,7 @@ enum FaultMeaning {
 extension AccessFault {
     var meaning: FaultMeaning {
         switch self {
-        case .unavailable, .overloaded: .notDone
+        case .unavailable, .overloaded, .diskFull: .notDone
         case .unreadable: .unreadable
         case .outcomeUnknown: .unknown
         case .noSuchBucket, .noSuchKey, .noSuchUpload, .bucketNotEmpty, .bucketTaken,
@@ -204,6 +204,7 @@ extension AccessFault {
             switch refusal.code {
             case "NoSuchKey": self = .noSuchKey
             case "PreconditionFailed": self = .preconditionFailed
+            case "InsufficientStorage": self = .diskFull("\(fault)")
             case "RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody":
                 self = .unavailable("\(fault)")
             default: self = .broken("\(fault)")

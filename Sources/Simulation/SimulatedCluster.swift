@@ -83,6 +83,7 @@ package final class SimulatedCluster: Sendable {
         options.segmentBytes = self.settings.segmentBytes
         options.reserveBytes = self.settings.reserveBytes
         options.sweep = self.settings.sweep
+        options.disk = self.settings.disk
         let card = PeerIdentity.node(
             identity.configuration.node, cluster: identity.configuration.cluster)
         let security = NodeSecurity(
@@ -223,6 +224,7 @@ package struct SimulatedClusterSettings: Sendable {
     package var log: MetaLogSettings
     package var segmentBytes: UInt64 = 2 << 20
     package var reserveBytes: UInt64 = 1 << 20
+    package var disk = DiskSpaceSettings()
     package var diskBytes: UInt64 = 64 << 30
     /// Short graces, so that deletions come to their end within a run, and readers and uploads that
     /// are late meet them.
@@ -243,6 +245,8 @@ package struct SimulatedClusterSettings: Sendable {
         self.sweep.graceWhenFull = .seconds(2)
         self.sweep.period = .milliseconds(500)
         self.sweep.auditPeriod = .seconds(10)
+        self.disk.ballastBytes = 128 << 10
+        self.disk.markBytes = 512 << 10
     }
 }
 

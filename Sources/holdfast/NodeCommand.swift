@@ -12,7 +12,8 @@ extension Subcommand {
         name: "node", summary: "run one node of a cluster",
         help: """
             holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
-                          [--compression on|off] [--log-level LEVEL]
+                          [--compression on|off] [--reserve-mib N] [--low-space-mib N]
+                          [--ballast-mib N] [--log-level LEVEL]
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
             then finishes what it is doing, within 10 s, and ends with status 0. A second signal
@@ -27,14 +28,22 @@ extension Subcommand {
               --compression on|off
                                  whether this edge compresses what it stores where a sample says
                                  that it pays; on when not given. Either way all is read
+              --reserve-mib N    free disk space that chunks leave to metadata and to deletes, 1 to
+                                 1048576; 1024 when not given; at least the ballast and five
+                                 quarters of --low-space-mib
+              --low-space-mib N  free disk space below which metadata refuses writes (507), 1 to
+                                 65536; 256 when not given
+              --ballast-mib N    disk space that metadata keeps aside and gives back then, so that
+                                 deletes go on, 0 to 65536; 128 when not given
               --log-level LEVEL  debug, info, warning or error; info when not given
 
-            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB, HOLDFAST_COMPRESSION and HOLDFAST_LOG_LEVEL in the
-            environment do the same.
+            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB and so on, one for each option with a value, do the
+            same from the environment.
 
             """,
         parser: OptionParser(values: [
-            "identity", "data", "loops", "cache-mib", "compression", "log-level",
+            "identity", "data", "loops", "cache-mib", "compression", "reserve-mib",
+            "low-space-mib", "ballast-mib", "log-level",
         ]),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
@@ -47,6 +56,9 @@ extension Subcommand {
 private struct NodeCommand {
     private static let loopsRange = 1...64
     private static let cacheRange = 0...1_048_576
+    private static let reserveRange = 1...1_048_576
+    private static let lowSpaceRange = 1...65_536
+    private static let ballastRange = 0...65_536
     private static let drainTimeout: Duration = .seconds(10)
     /// Beyond the drain, for closing stores.
     private static let closeTimeout: Duration = .seconds(5)
@@ -65,6 +77,7 @@ private struct NodeCommand {
                 options.cacheBytes = mebibytes << 20
             }
             if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
+            try Self.setSpace(in: &options, from: sources)
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
                     throw SettingsFault.malformed(
@@ -74,6 +87,29 @@ private struct NodeCommand {
             }
             self.options = options
         } catch { throw .settings(error) }
+    }
+
+    /// What is kept free for whom.
+    private static func setSpace(
+        in options: inout NodeOptions, from sources: SettingSources
+    ) throws(SettingsFault) {
+        if let mebibytes = try sources.number("low-space-mib", in: Self.lowSpaceRange) {
+            options.lowSpaceBytes = UInt64(mebibytes) << 20
+        }
+        if let mebibytes = try sources.number("ballast-mib", in: Self.ballastRange) {
+            options.ballastBytes = UInt64(mebibytes) << 20
+        }
+        if let mebibytes = try sources.number("reserve-mib", in: Self.reserveRange) {
+            options.reserveBytes = UInt64(mebibytes) << 20
+        }
+        let least = options.leastReserveBytes
+        guard options.reserveBytes >= least else {
+            throw .malformed(
+                sources.find("reserve-mib")?.origin ?? "the reserve when not given",
+                value: "\(options.reserveBytes >> 20)",
+                wanted: "at least \((least + (1 << 20) - 1) >> 20), which the ballast and five "
+                    + "quarters of --low-space-mib make")
+        }
     }
 
     /// The loops to run on, which are made before anything else; what cannot be understood here is

@@ -192,7 +192,9 @@ import Testing
 
 @Suite struct HedgeBudgetTests {
     @Test
-    func `of a thousand and one reads that are all late, one in twenty is hedged, and what was saved`() {
+    func
+        `of a thousand and one reads that are all late, one in twenty is hedged, and what was saved`()
+    {
         var budget = HedgeBudget()
         var hedges = 0
         for _ in 0...1000 {

@@ -89,6 +89,24 @@ import Testing
         #expect(write.outcome == .unavailable(holders: []))
     }
 
+    @Test func `too few nodes with room are told from too few nodes`() {
+        var full = write(homes: nodes(1, 2, 3), spares: nodes(4, 5))
+        _ = full.start()
+        #expect(full.refusedFull(NodeID(1)) == nodes(4))
+        #expect(full.failed(NodeID(2)) == nodes(5))
+        _ = full.stored(by: NodeID(3))
+        #expect(full.outcome == .undecided)
+        _ = full.refusedFull(NodeID(5))
+        #expect(full.outcome == .diskFull(holders: nodes(3)))
+
+        var dead = write(homes: nodes(1, 2, 3), spares: [])
+        _ = dead.start()
+        _ = dead.failed(NodeID(2))
+        #expect(dead.outcome == .unavailable(holders: []))
+        _ = dead.refusedFull(NodeID(3))
+        #expect(dead.outcome == .unavailable(holders: []))
+    }
+
     @Test(arguments: 0..<400)
     func `whatever order answers come in, durable means enough different nodes that were asked`(
         seed: UInt64
@@ -100,11 +118,15 @@ import Testing
         var asked = write.start()
         var answers = asked
         var holders: Set<NodeID> = []
+        var full = 0
         while !answers.isEmpty, write.outcome == .undecided {
             let node = answers.remove(at: Int.random(in: 0..<answers.count, using: &random))
             let sends: ChunkWrite.Sends
-            switch Int.random(in: 0..<4, using: &random) {
+            switch Int.random(in: 0..<5, using: &random) {
             case 0: sends = write.failed(node)
+            case 4:
+                full += 1
+                sends = write.refusedFull(node)
             case 1:
                 sends = write.isLate(node)
                 answers.append(node)
@@ -121,6 +143,9 @@ import Testing
             #expect(Set(found) == holders && found.count == 3)
             #expect(Set(exceptions) == holders.subtracting(homes))
         case .unavailable(let found): #expect(Set(found) == holders && found.count < 3)
+        case .diskFull(let found):
+            #expect(Set(found) == holders && found.count < 3)
+            #expect(full > 0)
         case .undecided: Issue.record("every node has answered and nothing is decided")
         }
     }

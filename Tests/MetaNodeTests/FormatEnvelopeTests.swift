@@ -44,7 +44,7 @@ import Wire
         let envelope = RaftEnvelope(items: [Self.heartbeat(7, heldByAll: 0x0102)])
         #expect(
             Hex.encode(envelope.encoded)
-                == "01" + "01000000" + "07000000" + "0201000000000000"
+                == "01" + "01" + "01000000" + "07000000" + "0201000000000000"
                 + "01" + "08" + "0400000000000000" + "02000000"
                 + "0500000000000000" + "0600000000000000")
         #expect(RaftEnvelope.messagesKind == 0x0101)
@@ -58,8 +58,10 @@ import Wire
             Self.heartbeat(.max, heldByAll: .max),
         ]
         for count in 0...items.count {
-            let envelope = RaftEnvelope(items: Array(items.prefix(count)))
-            #expect(try RaftEnvelope(decoding: envelope.encoded).items == envelope.items)
+            let envelope = RaftEnvelope(items: Array(items.prefix(count)), space: .exhausted)
+            let read = try RaftEnvelope(decoding: envelope.encoded)
+            #expect(read.items == envelope.items)
+            #expect(read.space == .exhausted)
         }
     }
 
@@ -88,6 +90,7 @@ import Wire
     @Test func `more messages than an envelope holds are refused`() {
         var writer = ByteWriter()
         writer.write(UInt8(1))
+        writer.write(DiskSpace.low.rawValue)
         writer.write(UInt32(RaftEnvelope.mostMessages + 1))
         writer.writeRaw([UInt8](repeating: 0, count: RaftEnvelope.mostMessages + 1))
         #expect(
@@ -111,7 +114,7 @@ import Wire
             for run in runs {
                 let bytes = RaftEnvelope(items: run).encoded.count
                 // The group, the mark of what all hold, and the head stand beside the messages.
-                #expect(bytes <= RaftEnvelope.runBytes + 12 * run.count + 5)
+                #expect(bytes <= RaftEnvelope.runBytes + 12 * run.count + 6)
             }
         }
         #expect(RaftEnvelope.runs(of: []).isEmpty)

@@ -113,6 +113,8 @@ final class MetaWorld: Sendable {
         let client = ClusterClient(
             ClusterClientSettings(metaNodes: self.nodes), node: node, environment: environment,
             loop: loop, peers: switchboard)
+        settings.disk.ballastBytes = 64 << 10
+        settings.disk.markBytes = 256 << 10
         let meta = try await MetaNode.open(
             settings, in: environment, loop: loop, stores: SimulatedStoreFactory(machine),
             peers: switchboard, secrets: MetaSecrets(MasterKeyRing(self.masterKey)),

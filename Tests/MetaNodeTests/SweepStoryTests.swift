@@ -111,7 +111,8 @@ struct SweepStoryTests {
                 bucket: bucket, key: try #require(ObjectKey("a")),
                 size: manifest == .chunks([]) ? 0 : 100,
                 entityTag: try #require(EntityTag("t")),
-                content: ObjectContent(manifest, placedBy: LayoutVersion(1), sealedFor: made.version))
+                content: ObjectContent(
+                    manifest, placedBy: LayoutVersion(1), sealedFor: made.version))
             let result = try await Self.submit(.putObject(put), in: world, through: machine)
             guard case .stored = result else { throw MetaWorld.Tired(what: "the object") }
         }

@@ -3,6 +3,7 @@ import ChunkProtocol
 import Consensus
 import Foundation
 import IORuntime
+import MetaNode
 import Node
 import Primitives
 import Testing
@@ -22,7 +23,8 @@ import Testing
                 peers: Dictionary(uniqueKeysWithValues: peers), voters: [NodeID(1)],
                 groups: [.system]),
             isReady: true, groups: [(.system, replica.status)],
-            store: StoreStatus(chunks: 1, sealedBytes: 2, segments: 3, freeBytes: 4))
+            store: StoreStatus(chunks: 1, sealedBytes: 2, segments: 3, freeBytes: 4),
+            disk: DiskSpaceRule(DiskSpaceSettings(), holdsBallast: false))
     }
 
     private func parsed(_ document: StatusDocument) throws -> [String: Any] {
@@ -41,6 +43,9 @@ import Testing
         #expect(groups[0]["leader"] is NSNull)
         let store = try #require(fields["store"] as? [String: Any])
         #expect(store["freeBytes"] as? Int == 4)
+        let disk = try #require(fields["disk"] as? [String: Any])
+        #expect(disk["space"] as? String == "low")
+        #expect(disk["holdsBallast"] as? Bool == false)
     }
 
     @Test(arguments: ["\"", "\\", "a\u{1}b", "hall \u{1f3e0}", "\u{7f}"])

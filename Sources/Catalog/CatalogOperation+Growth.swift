@@ -1,0 +1,17 @@
+extension CatalogOperation {
+    /// Whether it makes the state larger for good. While disks are full a leader refuses what grows;
+    /// what frees space, or is needed so that something can, goes on.
+    package var grows: Bool {
+        switch self {
+        case .createBucket, .putObject, .copyObject, .createAccessKey, .openUpload, .putPart,
+            .completeUpload, .adoptSlots, .fileBadCopy:
+            true
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .releaseSlots,
+            .deleteBucket, .deleteObject, .deleteAccessKey, .abortUpload, .sweepManifest,
+            .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks,
+            .correctReferences, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
+            .setLayout, .setGroupTable, .addLinkKey, .removeLinkKey, .retireMasterKey:
+            false
+        }
+    }
+}
