@@ -105,26 +105,36 @@ final class ChunkReader: Sendable {
             }
             group.cancelAll()
         }
-        let key = ChunkKey(slot: wanted.slot, name: chunk.name)
-        for node in read.badCopies {
+        self.file(read.badCopies, of: ChunkKey(slot: wanted.slot, name: chunk.name), on: loop)
+        try self.conclude(read, of: chunk.name, asked)
+        return assembly.finish()
+    }
+
+    private func file(_ nodes: [NodeID], of key: ChunkKey, on loop: any EventLoop) {
+        for node in nodes {
             self.counters.copiesNeedingRepair.add()
             self.badCopies.file(.init(chunk: key, node: node), on: loop)
         }
+    }
+
+    /// Throws unless every frame is there; what was asked and is not waited for is noted.
+    private func conclude(
+        _ read: ChunkRead, of name: ChunkName, _ asked: [(ask: ChunkRead.Ask, at: Instant)]
+    ) throws(AccessFault) {
         switch read.outcome {
         case .complete:
             let now = self.environment.now
             for (ask, began) in asked where read.isWaiting(for: ask.node) {
                 self.scores.outpaced(ask.node, after: now - began, at: now)
             }
-            return assembly.finish()
         case .undecided:
-            throw .unavailable("the read of chunk \(chunk.name) was given up")
+            throw .unavailable("the read of chunk \(name) was given up")
         case .unreadable(let faults):
             let reasons = faults.keys.sorted().map {
                 "node \($0): \(faults[$0].debugDescription)"
             }
             throw .unreadable(
-                "no copy of chunk \(chunk.name) can be read: " + reasons.joined(separator: "; "))
+                "no copy of chunk \(name) can be read: " + reasons.joined(separator: "; "))
         }
     }
 
