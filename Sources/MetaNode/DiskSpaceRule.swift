@@ -44,7 +44,9 @@ package struct DiskSpaceRule: Equatable, Sendable {
     /// What must be free for things to be well again: the ballast, where it has to be made, and
     /// some more than the mark.
     package var recoveryBytes: UInt64 {
-        let ballast = self.holdsBallast || self.isBallastImpossible ? 0 : self.settings.ballastBytes
+        // One that is still held on a low disk is about to be given back.
+        let isNeeded = !(self.holdsBallast && self.space == .ample) && !self.isBallastImpossible
+        let ballast = isNeeded ? self.settings.ballastBytes : 0
         return self.settings.markBytes + self.settings.markBytes / 4 + ballast
     }
 

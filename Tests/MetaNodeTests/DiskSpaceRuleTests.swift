@@ -17,6 +17,7 @@ import Testing
         #expect(rule.space == .ample)
         #expect(rule.measured(freeBytes: 99) == .releaseBallast)
         #expect(rule.space == .low, "said before the ballast is gone")
+        #expect(rule.recoveryBytes == 175)
         rule.ballastReleased()
         // What the ballast gave is no recovery.
         #expect(rule.measured(freeBytes: 149) == nil)
