@@ -9,7 +9,7 @@ import Testing
 struct StoreMachine: Sendable {
     let simulator: Simulator
     let node: SimulatedNode
-    let settings: ChunkStoreSettings
+    var settings: ChunkStoreSettings
 
     init(
         seed: UInt64 = 1, capacityBytes: UInt64 = 64 << 20, segmentBytes: UInt64 = 1 << 20,

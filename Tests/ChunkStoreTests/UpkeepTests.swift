@@ -138,3 +138,60 @@ struct UpkeepTests {
         #expect(status.chunks == found, "\(comment)")
     }
 }
+
+extension UpkeepTests {
+    /// A segment of which little is live is being copied, slowly. Meanwhile a chunk of another
+    /// segment is deleted, and the segment with its tombstone ends and is emptied in its turn, while
+    /// the chunk's record still stands.
+    private func race(_ machine: StoreMachine, _ events: Notes<Race>) {
+        machine.run { store in
+            // Live, beside much that is not: the first to be emptied, and slow.
+            for number in 1...4 { _ = await store.put(TestChunk(UInt64(number), plainBytes: 4000)) }
+            // Fills a segment of its own together with another.
+            let doomed = TestChunk(10, plainBytes: 7000)
+            _ = await store.put(TestChunk(11, plainBytes: 12_000))
+            _ = await store.put(doomed)
+            _ = await store.put(TestChunk(12, plainBytes: 20_000))
+            try await store.delete((1...3).map { TestChunk($0).name })
+            while store.counters.bytesGivenBack.value == 0 {
+                try await machine.node.environment.loops[0].sleep(for: .milliseconds(10))
+            }
+            try await machine.node.environment.loops[0].sleep(for: .milliseconds(500))
+            events.add(.deleting)
+            // Fills the segment that the live chunk was copied to, so that the tombstone begins one.
+            _ = await store.put(TestChunk(14, plainBytes: 20_000))
+            try await store.delete([doomed.name])
+            events.add(.deleted(segmentsEmptied: store.counters.segmentsEmptied.value))
+            _ = await store.put(TestChunk(13, plainBytes: 22_000))
+            for _ in 0..<2000 where store.counters.segmentsEmptied.value < 2 {
+                try await machine.node.environment.loops[0].sleep(for: .milliseconds(10))
+            }
+            events.add(.emptied(bytesGivenBack: store.counters.bytesGivenBack.value))
+            machine.node.crash()
+        }
+    }
+
+    private enum Race: Equatable {
+        case deleting
+        case deleted(segmentsEmptied: UInt64)
+        case emptied(bytesGivenBack: UInt64)
+    }
+
+    @Test func `a tombstone outlives the record that it makes void`() throws {
+        var machine = StoreMachine(segmentBytes: 24 << 10)
+        machine.settings.upkeepBytesPerSecond = 2000
+        let events = Notes<Race>()
+        self.race(machine, events)
+        #expect(
+            events.all == [
+                .deleting, .deleted(segmentsEmptied: 0), .emptied(bytesGivenBack: 3 * 4096),
+            ], "the segment of the tombstone has gone, and the chunk's record has not")
+        if !machine.node.isRunning { machine.node.restart() }
+        try machine.loseIndex()
+        machine.run { store in
+            #expect(await store.read(TestChunk(10, plainBytes: 7000)).0 == .missing)
+            #expect(await store.holds(TestChunk(11, plainBytes: 12_000)))
+            #expect(await store.holds(TestChunk(4, plainBytes: 4000)))
+        }
+    }
+}
