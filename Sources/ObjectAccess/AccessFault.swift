@@ -50,6 +50,8 @@ package enum StatedDigest: Equatable, Sendable {
     case md5
     case crc32
     case crc32c
+    /// That of one of the chunks.
+    case chunk
 }
 
 /// Why a body could not be read.

@@ -16,6 +16,8 @@ struct BodyIntake {
     private let loop: any EventLoop
     /// Bytes of the body that the source has given.
     private var receivedBytes: UInt64 = 0
+    /// Where the next chunk ends at the latest; 0 when nothing may follow.
+    var chunkBytes: Int
 
     /// What a chunk begins with, and the least one that is ended early holds.
     private static let firstBytes = 16 << 10
@@ -28,6 +30,7 @@ struct BodyIntake {
         self.access = access
         self.stated = stated
         self.loop = loop
+        self.chunkBytes = access.settings.chunkBytes
     }
 
     /// The next bytes of a body, at most a chunk's worth.
@@ -74,7 +77,7 @@ struct BodyIntake {
 
     /// What the chunk may still take, as far as is known.
     private func roomLeft(in draft: ChunkDraft) -> Int {
-        let inChunk = self.access.settings.chunkBytes - draft.plainBytes
+        let inChunk = self.chunkBytes - draft.plainBytes
         guard let stated = self.stated.sizeBytes else { return inChunk }
         return Int(min(UInt64(inChunk), stated - self.receivedBytes))
     }

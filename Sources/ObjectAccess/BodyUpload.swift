@@ -13,7 +13,9 @@ import Telemetry
 struct BodyUpload {
     /// Where the bytes are, once all of them are.
     enum Outcome: Sendable {
-        case content(ObjectContent)
+        case inline(ObjectContent)
+        /// At most a row of them.
+        case chunks([StoredChunk])
         /// More chunks than one row may name.
         case upload(ImplicitUpload)
     }
@@ -26,6 +28,8 @@ struct BodyUpload {
         let attributes: ObjectAttributes
         /// Whether a small body may rest in metadata.
         let allowsInline: Bool
+        /// The chunks that the client stated; empty where it did not.
+        let chunks: [StatedChunk]
     }
 
     private let access: ObjectAccess
@@ -36,6 +40,8 @@ struct BodyUpload {
     private var digests: BodyDigests
     private var chunks = StoredChunks()
     private var rows: ImplicitUpload?
+    /// Nil where the client stated no chunks.
+    private var statedChunks: StatedChunks?
 
     init(
         _ access: ObjectAccess, _ purpose: Purpose, _ stated: StatedBody, on loop: any EventLoop
@@ -54,27 +60,41 @@ struct BodyUpload {
     mutating func run(
         _ source: any BodySource, waitingUntil deadline: Instant
     ) async throws(AccessFault) -> (Outcome, BodyDigests.Finished) {
-        let first = try await self.intake.nextChunk(from: source, waitingUntil: deadline)
+        if !self.purpose.chunks.isEmpty {
+            self.statedChunks = try await self.access.find(
+                self.purpose.chunks, in: self.bucket, deadline: deadline)
+        }
+        let first = try await self.nextChunk(from: source, waitingUntil: deadline)
         let isSmall = first.isLast && first.plainBytes <= self.access.settings.inlineBytes
-        if isSmall, self.purpose.allowsInline || first.plainBytes == 0 {
+        let mayBeInline = self.purpose.allowsInline && self.statedChunks == nil
+        if isSmall, mayBeInline || first.plainBytes == 0 {
             defer { self.access.budget.release(first.ticket) }
             let bytes = first.draft.take().joined
             self.digests.update(bytes)
-            let finished = try self.digests.finish(self.stated)
-            guard self.purpose.allowsInline else {
-                let none = ObjectContent([], sealedFor: self.bucket.bucket.version)
-                return (.content(none), finished)
-            }
-            return (.content(try self.inline(bytes)), finished)
+            let finished = try self.finish()
+            return (mayBeInline ? .inline(try self.inline(bytes)) : .chunks([]), finished)
         }
         do throws(AccessFault) {
             try await self.sendChunks(first, source)
-            let finished = try self.digests.finish(self.stated)
+            let finished = try self.finish()
             return (try await self.name(), finished)
         } catch {
             if let rows = self.rows { self.access.abandon(rows, on: self.loop) }
             throw error
         }
+    }
+
+    private mutating func nextChunk(
+        from source: any BodySource, waitingUntil deadline: Instant
+    ) async throws(AccessFault) -> BodyIntake.Arrived {
+        if let room = self.statedChunks?.roomBytes { self.intake.chunkBytes = room }
+        return try await self.intake.nextChunk(from: source, waitingUntil: deadline)
+    }
+
+    /// The digests of the whole, if all that was stated of it holds.
+    private mutating func finish() throws(AccessFault) -> BodyDigests.Finished {
+        guard self.statedChunks?.isComplete ?? true else { throw .bodyIncomplete }
+        return try self.digests.finish(self.stated)
     }
 
     private func inline(_ bytes: [UInt8]) throws(AccessFault) -> ObjectContent {
@@ -111,18 +131,24 @@ struct BodyUpload {
                 waiting = nil
                 do throws(AccessFault) {
                     try await self.writeFullRow(before: arrived)
-                    let sealed = try await self.seal(arrived)
                     let (access, loop) = (self.access, self.loop)
                     let slot = self.bucket.bucket.name.slot
                     let current = position
-                    group.addTask {
-                        defer { access.budget.release(arrived.ticket) }
-                        return await access.send(sealed, slot, at: current, on: loop)
+                    switch try await self.digest(arrived) {
+                    case .sealed(let sealed, let fingerprint):
+                        group.addTask {
+                            defer { access.budget.release(arrived.ticket) }
+                            return await access.send(
+                                sealed, fingerprint, slot, at: current, on: loop)
+                        }
+                        inFlight += 1
+                    case .known(let chunk):
+                        self.access.budget.release(arrived.ticket)
+                        self.chunks.stored(chunk, at: current)
                     }
-                    inFlight += 1
                     position += 1
                     if arrived.isLast { break }
-                    let next = try await self.intake.nextChunk(
+                    let next = try await self.nextChunk(
                         from: source,
                         waitingUntil: self.loop.now + self.access.settings.intakePatience)
                     // A body without a stated length may end with nothing.
@@ -144,28 +170,78 @@ struct BodyUpload {
         }
     }
 
-    /// Feeds the digests and seals, away from the loop: a chunk takes milliseconds.
-    private mutating func seal(
+    /// What a chunk of the body came to, before any store hears of it.
+    private enum Digested {
+        case sealed(SealedChunk, ChunkFingerprint?)
+        case known(StoredChunk)
+    }
+
+    /// Feeds the digests and seals, unless the bucket has the chunk already. Gives back what the
+    /// chunk holds of the budget if it fails.
+    private mutating func digest(
         _ arrived: BodyIntake.Arrived
-    ) async throws(AccessFault) -> SealedChunk {
-        let name: ChunkName
-        do throws(AccessFault) { name = try self.access.makeChunkName() } catch {
+    ) async throws(AccessFault) -> Digested {
+        do throws(AccessFault) {
+            let stated = self.statedChunks?.arrived(arrived.plainBytes)
+            if let known = stated?.known {
+                try await self.feed(arrived, stated)
+                self.access.counters.chunksShared.add()
+                return .known(
+                    StoredChunk(
+                        reference: known, origin: .shared, fingerprint: stated?.fingerprint,
+                        since: self.loop.now))
+            }
+            return .sealed(try await self.seal(arrived, stated), stated?.fingerprint)
+        } catch {
             self.access.budget.release(arrived.ticket)
             throw error
         }
+    }
+
+    /// Holds bytes that need not be stored against what was stated of them.
+    private mutating func feed(
+        _ arrived: BodyIntake.Arrived, _ stated: StatedChunks.Arrival?
+    ) async throws(AccessFault) {
+        let (draft, before) = (arrived.draft, self.digests)
+        let (digest, after) = await self.access.environment.blocking(.compute) {
+            () -> (SHA256Digest?, BodyDigests) in
+            let bytes = draft.take().joined
+            var digests = before
+            digests.update(bytes)
+            return (stated?.verify(bytes), digests)
+        }
+        try self.went(on: digest, after, isStated: stated != nil)
+    }
+
+    /// Seals away from the loop: a chunk takes milliseconds.
+    private mutating func seal(
+        _ arrived: BodyIntake.Arrived, _ stated: StatedChunks.Arrival?
+    ) async throws(AccessFault) -> SealedChunk {
+        let name = try self.access.makeChunkName()
         let (draft, key, before) = (arrived.draft, self.bucket.key, self.digests)
         let isCompressing = self.access.settings.isCompressing
-        let (sealed, after) = await self.access.environment.blocking(.compute) {
-            () -> (SealedChunk, BodyDigests) in
+        let (sealed, digest, after) = await self.access.environment.blocking(.compute) {
+            () -> (SealedChunk, SHA256Digest?, BodyDigests) in
             var plain = draft.take()
+            // A copy of the bytes, made only for clients that state hashes of chunks.
+            let digest = stated.flatMap { $0.verify(plain.joined) }
             var digests = before
             let chunk = plain.seal(
                 name, bucketKey: key, isCompressing: isCompressing, digests: &digests)
-            return (chunk, digests)
+            return (chunk, digest, digests)
         }
         self.access.counters.bytesSaved.add(UInt64(sealed.savedBytes))
-        self.digests = after
+        try self.went(on: digest, after, isStated: stated != nil)
         return sealed
+    }
+
+    private mutating func went(
+        on chunk: SHA256Digest?, _ body: BodyDigests, isStated: Bool
+    ) throws(AccessFault) {
+        self.digests = body
+        guard isStated else { return }
+        guard let chunk else { throw .bodyMismatch(.chunk) }
+        self.statedChunks?.digest = chunk
     }
 
     // MARK: Rows
@@ -193,8 +269,7 @@ struct BodyUpload {
                 for: self.purpose.key, in: self.bucket, self.purpose.attributes)
             self.rows = rows
         }
-        try await rows.write(
-            row, sealedFor: self.bucket.bucket.version, through: self.access)
+        try await rows.write(row, of: self.bucket, through: self.access, on: self.loop)
         self.rows = rows
     }
 
@@ -202,7 +277,7 @@ struct BodyUpload {
     private mutating func name() async throws(AccessFault) -> Outcome {
         if self.rows == nil, self.chunks.fitsOneRow, let row = self.chunks.takeRow() {
             try self.expectInTime(row)
-            return .content(ObjectContent(row, sealedFor: self.bucket.bucket.version))
+            return .chunks(row)
         }
         while let row = self.chunks.takeRow() { try await self.write(row) }
         guard let rows = self.rows else { throw .broken("a body in chunks has no chunk") }
@@ -212,7 +287,7 @@ struct BodyUpload {
     /// Stores delete what nobody has named for long; a body that slow must not be promised.
     private func expectInTime(_ row: [StoredChunk]) throws(AccessFault) {
         let bound = self.loop.now - self.access.settings.uploadLifetime
-        guard row.allSatisfy({ $0.sealed > bound }) else {
+        guard row.allSatisfy({ $0.since > bound }) else {
             throw .unavailable("the body came too slowly")
         }
     }
@@ -224,23 +299,20 @@ extension ByteBudget {
 }
 
 extension ObjectAccess {
-    fileprivate func makeChunkName() throws(AccessFault) -> ChunkName {
-        do throws(ClusterFault) { return try self.cluster.makeChunkName() } catch {
-            throw AccessFault(error)
-        }
-    }
-
     /// One chunk to its stores, in a time of its own.
     fileprivate func send(
-        _ chunk: SealedChunk, _ slot: Slot, at position: Int, on loop: any EventLoop
+        _ chunk: SealedChunk, _ fingerprint: ChunkFingerprint?, _ slot: Slot, at position: Int,
+        on loop: any EventLoop
     ) async -> Result<(position: Int, StoredChunk), AccessFault> {
-        let sealed = loop.now
+        let since = loop.now
         let deadline = self.environment.now + self.cluster.settings.callTimeout
         do throws(AccessFault) {
             let (reference, version) = try await self.chunkWriter.write(
                 chunk, slot: slot, on: loop, deadline: deadline)
-            return .success(
-                (position, StoredChunk(reference: reference, placedBy: version, sealed: sealed)))
+            let stored = StoredChunk(
+                reference: reference, origin: .stored(placedBy: version),
+                fingerprint: fingerprint, since: since)
+            return .success((position, stored))
         } catch {
             return .failure(error)
         }

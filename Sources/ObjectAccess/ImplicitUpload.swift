@@ -28,18 +28,25 @@ struct ImplicitUpload: Sendable {
 
     /// Writes a row of chunks down as the next part.
     mutating func write(
-        _ row: [StoredChunk], sealedFor version: VersionID, through access: ObjectAccess
+        _ row: [StoredChunk], of bucket: ObjectAccess.OpenBucket, through access: ObjectAccess,
+        on loop: any EventLoop
     ) async throws(AccessFault) {
         let size = row.reduce(0) { $0 + UInt64($1.reference.plainLength) }
         guard let number = self.next, self.parts.append(number, sizeBytes: size) else {
             throw .bodyTooLarge(limitBytes: self.parts.sizeBytes)
         }
         self.next = number.next
-        let put = PutPart(
-            upload: self.name, number: number, size: size, entityTag: try Self.tag,
-            source: .content(ObjectContent(row, sealedFor: version)))
+        let (name, tag) = (self.name, try Self.tag)
         let deadline = access.environment.now + access.cluster.settings.callTimeout
-        switch try await access.submit(.putPart(put), deadline: deadline) {
+        let result = try await access.submit(
+            naming: row, in: bucket, on: loop, deadline: deadline
+        ) { row in
+            .putPart(
+                PutPart(
+                    upload: name, number: number, size: size, entityTag: tag,
+                    source: .content(ObjectContent(row, sealedFor: bucket.bucket.version))))
+        }
+        switch result {
         case .partStored(let revision, _): self.revision = revision
         case .noSuchBucket: throw .noSuchBucket(self.name.bucket)
         case .chunkCondemned: throw .unavailable("the body came too slowly")

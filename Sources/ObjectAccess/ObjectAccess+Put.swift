@@ -9,6 +9,9 @@ package struct PutOptions: Sendable {
     package var attributes = ObjectAttributes()
     package var stated = StatedBody()
     package var precondition = ObjectPrecondition.none
+    /// The chunks of the body as the client cut it, all of them, with their hashes: those that the
+    /// bucket has already are not stored again. Empty: nothing is said of chunks.
+    package var statedChunks: [StatedChunk] = []
 
     package init() {}
 }
@@ -35,7 +38,8 @@ extension ObjectAccess {
         try self.checkSize(options.stated)
         let open = try await self.open(bucket, deadline: deadline)
         let purpose = BodyUpload.Purpose(
-            key: key, bucket: open, attributes: options.attributes, allowsInline: true)
+            key: key, bucket: open, attributes: options.attributes, allowsInline: true,
+            chunks: options.statedChunks)
         var body = BodyUpload(self, purpose, options.stated, on: loop)
         let (outcome, digests) = try await body.run(source, waitingUntil: deadline)
         let stored = try await self.commit(
@@ -62,23 +66,29 @@ extension ObjectAccess {
         _ checksums: [ObjectChecksum], _ options: PutOptions, to key: ObjectKey,
         in bucket: OpenBucket, on loop: any EventLoop, deadline: Instant
     ) async throws(AccessFault) -> StoredObject {
-        let operation: CatalogOperation
-        switch outcome {
-        case .content(let content):
-            operation = .putObject(
+        func put(_ content: ObjectContent) -> CatalogOperation {
+            .putObject(
                 PutObject(
                     bucket: bucket.bucket.name, key: key, size: digests.sizeBytes,
                     entityTag: digests.entityTag, sha256: digests.sha256, checksums: checksums,
                     attributes: options.attributes, content: content,
                     precondition: options.precondition))
-        case .upload(let rows):
-            operation = .completeUpload(
-                CompleteUpload(
-                    upload: rows.name, key: key, revision: rows.revision, parts: rows.parts,
-                    entityTag: digests.entityTag, sha256: digests.sha256, checksums: checksums,
-                    precondition: options.precondition))
         }
-        let result = try await self.submit(operation, deadline: deadline)
+        let result: CommandResult
+        switch outcome {
+        case .inline(let content):
+            result = try await self.submit(put(content), deadline: deadline)
+        case .chunks(let row):
+            result = try await self.submit(naming: row, in: bucket, on: loop, deadline: deadline) {
+                put(ObjectContent($0, sealedFor: bucket.bucket.version))
+            }
+        case .upload(let rows):
+            let complete = CompleteUpload(
+                upload: rows.name, key: key, revision: rows.revision, parts: rows.parts,
+                entityTag: digests.entityTag, sha256: digests.sha256, checksums: checksums,
+                precondition: options.precondition)
+            result = try await self.submit(.completeUpload(complete), deadline: deadline)
+        }
         if case .stored(let version, let modified) = result {
             return StoredObject(
                 version: version, modified: modified, entityTag: digests.entityTag,

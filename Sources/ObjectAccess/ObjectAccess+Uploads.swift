@@ -94,10 +94,13 @@ extension ObjectAccess {
     /// Stores a body as a part, in place of the one that had its number. Returns when enough stores
     /// hold it durably and the metadata that names it is committed.
     ///
-    /// - Parameter loop: the caller's.
+    /// - Parameters:
+    ///   - chunks: as in `PutOptions.statedChunks`.
+    ///   - loop: the caller's.
     package func putPart(
         _ number: PartNumber, of id: UploadID, of key: ObjectKey, in bucket: BucketName,
-        _ source: any BodySource, stated: StatedBody, on loop: any EventLoop, deadline: Instant
+        _ source: any BodySource, stated: StatedBody, chunks: [StatedChunk] = [],
+        on loop: any EventLoop, deadline: Instant
     ) async throws(AccessFault) -> StoredPart {
         try self.checkSize(stated)
         // Before the body is read: whoever sends it is told at once.
@@ -106,16 +109,30 @@ extension ObjectAccess {
         }
         let open = try await self.open(bucket, deadline: deadline)
         let purpose = BodyUpload.Purpose(
-            key: key, bucket: open, attributes: ObjectAttributes(), allowsInline: false)
+            key: key, bucket: open, attributes: ObjectAttributes(), allowsInline: false,
+            chunks: chunks)
         var body = BodyUpload(self, purpose, stated, on: loop)
         let (outcome, digests) = try await body.run(source, waitingUntil: deadline)
         let checksums = digests.checksums + source.verifiedChecksums
-        let put = PutPart(
-            upload: UploadName(bucket: bucket, id: id), number: number, size: digests.sizeBytes,
-            entityTag: digests.entityTag, sha256: digests.sha256, checksums: checksums,
-            source: outcome.asPart)
-        let result = try await self.submit(
-            .putPart(put), deadline: self.commitDeadline(after: deadline))
+        func part(_ source: PartSource) -> CatalogOperation {
+            .putPart(
+                PutPart(
+                    upload: UploadName(bucket: bucket, id: id), number: number,
+                    size: digests.sizeBytes, entityTag: digests.entityTag, sha256: digests.sha256,
+                    checksums: checksums, source: source))
+        }
+        let commitDeadline = self.commitDeadline(after: deadline)
+        let result: CommandResult
+        switch outcome {
+        case .inline: throw .broken("a part rests in chunks")
+        case .chunks(let row):
+            result = try await self.submit(
+                naming: row, in: open, on: loop, deadline: commitDeadline
+            ) { part(.content(ObjectContent($0, sealedFor: open.bucket.version))) }
+        case .upload(let rows):
+            let source = PartSource.upload(rows.name.id, revision: rows.revision, rows.parts)
+            result = try await self.submit(part(source), deadline: commitDeadline)
+        }
         guard case .partStored(_, let modified) = result else {
             if case .upload(let rows) = outcome { self.abandon(rows, on: loop) }
             throw self.fault(of: result, storingIn: open)
@@ -220,15 +237,6 @@ extension ObjectAccess {
         case .uploadAborted: self.counters.uploadsAborted.add()
         case .noSuchUpload: throw .noSuchUpload
         case let other: throw .broken("aborting an upload gave \(other)")
-        }
-    }
-}
-
-extension BodyUpload.Outcome {
-    fileprivate var asPart: PartSource {
-        switch self {
-        case .content(let content): .content(content)
-        case .upload(let rows): .upload(rows.name.id, revision: rows.revision, rows.parts)
         }
     }
 }

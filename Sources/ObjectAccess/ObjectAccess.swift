@@ -272,6 +272,12 @@ package struct ObjectAccessCounters: Sendable {
     package let objectsPut: Counter
     package let bytesPut: Counter
     package let partsPut: Counter
+    /// Inside one bucket, without moving a byte.
+    package let objectsCopied: Counter
+    /// Chunks that the bucket had already.
+    package let chunksShared: Counter
+    /// Of those, stored anew because nothing named them any more when they were committed.
+    package let sharedChunksCondemned: Counter
     package let uploadsCompleted: Counter
     package let uploadsAborted: Counter
     /// Rows of chunks of long bodies, written down while those were still arriving.
@@ -313,6 +319,15 @@ package struct ObjectAccessCounters: Sendable {
             "holdfast_access_bytes_put_total", help: "Bytes of objects stored.")
         self.partsPut = registry.counter(
             "holdfast_access_parts_put_total", help: "Parts of uploads stored.")
+        self.objectsCopied = registry.counter(
+            "holdfast_access_objects_copied_total",
+            help: "Objects copied without moving their bytes.")
+        self.chunksShared = registry.counter(
+            "holdfast_access_chunks_shared_total",
+            help: "Chunks that were not stored because their bucket had them.")
+        self.sharedChunksCondemned = registry.counter(
+            "holdfast_access_shared_chunks_condemned_total",
+            help: "Shared chunks stored anew because they were about to be deleted.")
         self.uploadsCompleted = registry.counter(
             "holdfast_access_uploads_completed_total", help: "Uploads made objects.")
         self.uploadsAborted = registry.counter(

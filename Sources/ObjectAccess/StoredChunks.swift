@@ -2,12 +2,22 @@ import Catalog
 import Placement
 import Primitives
 
-/// A chunk that enough stores hold, and no metadata names yet.
+/// A chunk that enough stores hold, and that no manifest of the body names yet.
 struct StoredChunk: Sendable {
+    /// How it came there.
+    enum Origin: Sendable, Equatable {
+        /// It was stored for this body.
+        case stored(placedBy: LayoutVersion)
+        /// The bucket had it already, for other objects.
+        case shared
+    }
+
     let reference: ChunkReference
-    let placedBy: LayoutVersion
-    /// When it was sealed: what bounds how long it may stay unnamed.
-    let sealed: Instant
+    let origin: Origin
+    /// What its bytes are found by, where the client stated their hash.
+    let fingerprint: ChunkFingerprint?
+    /// When it was sealed, or found: what bounds how long it may stay unnamed.
+    let since: Instant
 }
 
 /// The chunks of a body between the stores that took them, in whatever order, and the rows that name
@@ -18,29 +28,28 @@ struct StoredChunks: Sendable {
 
     /// Stored while one before them was still on its way.
     private var early: [Int: StoredChunk] = [:]
-    /// What no row names yet, without a gap from `next - ordered.count` on.
+    /// What no row names yet, without a gap up to `count`.
     private var ordered: [StoredChunk] = []
-    private var next = 0
+
+    /// How many chunks were stored, all before them too.
+    private(set) var count = 0
 
     /// A chunk is stored; `position` counts the chunks of the body.
     mutating func stored(_ chunk: StoredChunk, at position: Int) {
         self.early[position] = chunk
-        while let chunk = self.early.removeValue(forKey: self.next) {
+        while let chunk = self.early.removeValue(forKey: self.count) {
             self.ordered.append(chunk)
-            self.next += 1
+            self.count += 1
         }
     }
-
-    /// How many chunks were stored, all before them too.
-    var count: Int { self.next }
-
-    var oldest: Instant? { self.ordered.map(\.sealed).min() }
 
     /// The next row of a body that goes on behind it: a full one, or what there is when that waits
     /// since before `bound`.
     mutating func takeRow(waitingSince bound: Instant) -> [StoredChunk]? {
-        guard let oldest = self.oldest else { return nil }
-        guard self.ordered.count >= Self.rowLimit || oldest < bound else { return nil }
+        guard
+            self.ordered.count >= Self.rowLimit
+                || self.ordered.contains(where: { $0.since < bound })
+        else { return nil }
         return self.takeRow()
     }
 
@@ -58,9 +67,22 @@ struct StoredChunks: Sendable {
 
 extension ObjectContent {
     init(_ chunks: [StoredChunk], sealedFor version: VersionID) {
+        var deduplication = Deduplication.none
+        var placedBy: LayoutVersion?
+        for (place, chunk) in chunks.enumerated() {
+            switch chunk.origin {
+            case .shared: deduplication.shared.append(UInt16(place))
+            case .stored(let layout):
+                // A chunk placed by an older layout makes the commit name that one.
+                placedBy = min(placedBy ?? layout, layout)
+                if let fingerprint = chunk.fingerprint {
+                    deduplication.entries.append(
+                        .init(position: UInt16(place), fingerprint: fingerprint))
+                }
+            }
+        }
         self.init(
-            .chunks(chunks.map(\.reference)),
-            // A chunk placed by an older layout makes the commit name that one.
-            placedBy: chunks.map(\.placedBy).min() ?? .none, sealedFor: version)
+            .chunks(chunks.map(\.reference)), placedBy: placedBy ?? .none, sealedFor: version,
+            deduplication: deduplication)
     }
 }

@@ -82,7 +82,8 @@ package struct S3Refusal: Error, Equatable, Sendable {
         case .bucketTaken: self.init(.bucketAlreadyExists)
         case .preconditionFailed: self.init(.preconditionFailed)
         case .bodyMismatch(.sha256): self.init(.contentHashMismatch)
-        case .bodyMismatch(.md5), .bodyMismatch(.crc32), .bodyMismatch(.crc32c):
+        case .bodyMismatch(.md5), .bodyMismatch(.crc32), .bodyMismatch(.crc32c),
+            .bodyMismatch(.chunk):
             self.init(.badDigest)
         case .bodyIncomplete: self.init(.incompleteBody)
         case .bodyTooLarge(let limitBytes):

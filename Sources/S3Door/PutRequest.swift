@@ -39,6 +39,29 @@ package struct PutRequest: Sendable {
             try self.readChunked(head.fields, withTrailer: true)
         }
         if statesChecksum { try self.readChecksum(head.fields) }
+        self.options.statedChunks = try Self.statedChunks(head.fields)
+    }
+
+    /// The chunks that a client says a body has: `x-holdfast-chunk-sha256: SIZE=HEX, …`, sizes in
+    /// bytes and hashes in hexadecimal, in the order of the body. The server cuts there, holds each
+    /// chunk against its hash, and does not store again what the bucket has.
+    package static func statedChunks(_ fields: Fields) throws(S3Refusal) -> [StatedChunk] {
+        guard let value = fields.joined("x-holdfast-chunk-sha256") else { return [] }
+        var chunks: [StatedChunk] = []
+        for item in value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            let words = item.filter { $0 != UInt8(ascii: " ") }
+                .split(separator: UInt8(ascii: "="), omittingEmptySubsequences: false)
+            guard words.count == 2,
+                let size = Int(String(decoding: words[0], as: UTF8.self)),
+                let sha256 = Hex.decode(String(decoding: words[1], as: UTF8.self)),
+                let chunk = StatedChunk(sizeBytes: size, sha256: sha256)
+            else {
+                throw S3Refusal(
+                    .invalidArgument, "x-holdfast-chunk-sha256 is a list of SIZE=HEX")
+            }
+            chunks.append(chunk)
+        }
+        return chunks
     }
 
     /// The object's length is that behind the encoding, and has a field of its own.
@@ -133,15 +156,18 @@ package struct PutRequest: Sendable {
 
     // MARK: What is not here
 
-    /// Fields that ask for something else than to store the body as it is.
+    /// Fields that ask for something else than to store the bytes as they are.
     private static let unknown: [StaticString] = [
         "x-amz-copy-source", "x-amz-tagging", "x-amz-website-redirect-location",
         "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
         "x-amz-object-lock-legal-hold", "x-amz-write-offset-bytes",
     ]
 
-    private static func refuseUnknown(_ fields: Fields) throws(S3Refusal) {
+    static func refuseUnknown(
+        _ fields: Fields, mayCopy: Bool = false
+    ) throws(S3Refusal) {
         for name in self.unknown where fields.contains(name) {
+            if mayCopy, name.description == "x-amz-copy-source" { continue }
             var refusal = S3Refusal(.notImplemented)
             refusal.details = [.init("Header", name.description)]
             throw refusal

@@ -56,6 +56,9 @@ extension S3Door {
     func putObject(
         _ key: ObjectKey, in bucket: BucketName, _ asked: Asked
     ) async throws(S3Refusal) {
+        if asked.fields.contains("x-amz-copy-source") {
+            return try await self.copyObject(to: ObjectName(bucket: bucket, key: key), asked)
+        }
         let put = try PutRequest(asked.exchange.head, payload: asked.requester.acceptance.payload)
         let body = asked.body(put.form)
         let stored: StoredObject

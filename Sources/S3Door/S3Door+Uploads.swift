@@ -38,7 +38,8 @@ extension S3Door {
         do throws(AccessFault) {
             stored = try await self.access.putPart(
                 number, of: upload.id, of: key, in: upload.bucket, body,
-                stated: put.options.stated, on: asked.exchange.loop, deadline: asked.deadline)
+                stated: put.options.stated, chunks: put.options.statedChunks,
+                on: asked.exchange.loop, deadline: asked.deadline)
         } catch {
             throw body.refusal ?? put.refusal(of: error)
         }

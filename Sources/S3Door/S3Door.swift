@@ -60,7 +60,7 @@ package struct S3Door: Sendable {
     }
 
     /// A bucket and all in it belong to its owner alone.
-    private func authorise(
+    func authorise(
         _ requester: Requester, in bucket: BucketName, _ exchange: DoorExchange
     ) async throws(S3Refusal) {
         let owner = try await refusing { () throws(AccessFault) in

@@ -1,4 +1,5 @@
 import Catalog
+import HTTPSyntax
 import ObjectAccess
 import ObjectExchange
 import Primitives
@@ -7,6 +8,25 @@ import Signing
 import Testing
 
 @Suite struct PutRequestTests {
+    @Test(arguments: [
+        ("5=\(hash), 16777216=\(hash)", [5, 16_777_216]), ("1=\(hash)", [1]), ("0=\(hash)", nil),
+        ("16777217=\(hash)", nil), ("5=00", nil), ("5", nil), ("=", nil), ("5=\(hash),", nil),
+        ("-5=\(hash)", nil),
+    ])
+    func `stated chunks are sizes and hashes in the order of the body`(
+        value: String, sizes: [Int]?
+    ) throws {
+        let head = try #require(
+            parsedHead("PUT", "/photos/a", [("x-holdfast-chunk-sha256", value)]))
+        var chunks: [StatedChunk]?
+        do throws(S3Refusal) { chunks = try PutRequest.statedChunks(head.fields) } catch {
+            #expect(error.code == "InvalidArgument")
+        }
+        #expect(chunks?.map(\.sizeBytes) == sizes)
+    }
+
+    private static let hash = String(repeating: "a5", count: 32)
+
     private static func read(
         _ fields: [(String, String)], _ payload: SigV4Payload = .unsigned
     ) throws(S3Refusal) -> PutRequest {
@@ -62,6 +82,7 @@ import Testing
 
     @Test(arguments: [
         ([], "MissingContentLength"),
+        ([("x-amz-copy-source", "/photos/b")], "NotImplemented"),
         ([("Content-MD5", "AAAA")], "InvalidDigest"),
         ([("x-amz-checksum-crc32", "DUoRhQ")], "InvalidRequest"),
         ([("x-amz-checksum-crc32", "DUoRhYU=")], "InvalidRequest"),
@@ -70,7 +91,6 @@ import Testing
             [("x-amz-checksum-crc32", "DUoRhQ=="), ("x-amz-checksum-crc32c", "yZRlqg==")],
             "InvalidRequest"
         ),
-        ([("x-amz-copy-source", "/photos/b")], "NotImplemented"),
         ([("x-amz-tagging", "a=b")], "NotImplemented"),
         ([("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
         ([("x-amz-server-side-encryption-customer-key", "x")], "NotImplemented"),

@@ -1,0 +1,31 @@
+import Catalog
+import HTTPSyntax
+import ObjectAccess
+import ObjectExchange
+import Primitives
+
+extension S3Door {
+    func copyObject(to target: ObjectName, _ asked: Asked) async throws(S3Refusal) {
+        let copy = try CopyRequest(asked.fields, to: target)
+        if copy.source.bucket != target.bucket {
+            try await self.authorise(asked.requester, in: copy.source.bucket, asked.exchange)
+        }
+        let outcome = try await refusing { () throws(AccessFault) in
+            try await self.access.copy(
+                copy.source, to: target, copy.options, on: asked.exchange.loop,
+                deadline: asked.deadline, check: copy.refusal(of:))
+        }
+        let copied = try outcome.get()
+        await asked.exchange.respond(xml: Self.document(of: copied))
+    }
+
+    package static func document(of copied: CopiedObject) -> XMLWriter {
+        var xml = XMLWriter()
+        xml.element("CopyObjectResult", namespace: XMLWriter.s3Namespace) {
+            $0.element("LastModified", ISOTime.text(copied.modified))
+            $0.element("ETag", "\"\(copied.entityTag)\"")
+            $0.checksums(copied.checksums, withType: true)
+        }
+        return xml
+    }
+}
