@@ -45,12 +45,8 @@ package enum CatalogLimits {
     package static let inlineBytes = 16 << 10
     /// What sealing may add to them.
     package static let inlineSealBytes = 256
-    /// Chunks of one command: a 5 GiB body in chunks of 8 MiB is 640, and chunks that ended early
-    /// under memory pressure are more.
-    package static let chunksPerManifest = 8_192
     package static let chunkBytes: UInt32 = 16 << 20
-    /// Chunks of one row of a manifest: a body with more comes in parts, so that no command and no
-    /// row grows with it.
+    /// Chunks of one row of a manifest, and so of one command: a body with more comes in parts.
     package static let chunksPerRow = 64
     /// The greatest number of a part (Amazon S3, "Multipart upload limits").
     package static let partsPerUpload: UInt16 = 10_000

@@ -76,12 +76,12 @@ extension Deduplication: WireMessage {
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
         let entries = try reader.readArray(
-            field: "fingerprints", limit: CatalogLimits.chunksPerManifest
+            field: "fingerprints", limit: CatalogLimits.chunksPerRow
         ) { (reader) throws(FormatFault) in
             Entry(position: try reader.read(), fingerprint: try ChunkFingerprint(from: &reader))
         }
         let shared = try reader.readArray(
-            field: "shared chunks", limit: CatalogLimits.chunksPerManifest
+            field: "shared chunks", limit: CatalogLimits.chunksPerRow
         ) { (reader) throws(FormatFault) in try reader.read(UInt16.self) }
         self.init(entries: entries, shared: shared)
     }

@@ -6,7 +6,7 @@ package enum Manifest: Equatable, Sendable {
     /// The sealed bytes themselves, for small objects. The name is not of a chunk that any store
     /// holds: it gives the bytes their own key, as a chunk's name does.
     case inline(name: ChunkName, sealed: [UInt8])
-    /// Chunks, in the order of the bytes, at most `CatalogLimits.chunksPerManifest`.
+    /// Chunks, in the order of the bytes, at most `CatalogLimits.chunksPerRow`.
     case chunks([ChunkReference])
     /// Parts, each in a row of its own (`ManifestPart`), which readers ask for page by page. Rows
     /// that the table does not name are no part of it.
@@ -79,7 +79,7 @@ extension Manifest: WireMessage {
             self = .inline(name: name, sealed: try reader.readInlineBytes())
         case 2:
             self = .chunks(
-                try reader.readMessages(field: "chunks", limit: CatalogLimits.chunksPerManifest))
+                try reader.readMessages(field: "chunks", limit: CatalogLimits.chunksPerRow))
         case 3: self = .parts(try PartTable(from: &reader))
         default: throw .invalid(field: "manifest", offset: at)
         }

@@ -199,8 +199,7 @@ extension PartSource: WireMessage {
         switch try reader.read(UInt8.self) {
         case 1:
             let content = try ObjectContent(from: &reader)
-            guard let chunks = content.manifest.chunks, chunks.count <= CatalogLimits.chunksPerRow
-            else {
+            guard content.manifest.chunks != nil else {
                 throw .invalid(field: "part content", offset: at)
             }
             self = .content(content)

@@ -52,6 +52,12 @@ package struct NodeOptions: Sendable {
         set { self.access.cacheBytes = newValue }
     }
 
+    /// The largest body of one request to this node's edge.
+    package var largestBodyBytes: UInt64 {
+        get { self.access.largestBodyBytes }
+        set { self.access.largestBodyBytes = newValue }
+    }
+
     /// Whether this node's edge compresses what it stores, where a sample says that it pays.
     package var isCompressing: Bool {
         get { self.access.isCompressing }

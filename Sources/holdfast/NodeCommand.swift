@@ -12,8 +12,8 @@ extension Subcommand {
         name: "node", summary: "run one node of a cluster",
         help: """
             holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
-                          [--compression on|off] [--reserve-mib N] [--low-space-mib N]
-                          [--ballast-mib N] [--log-level LEVEL]
+                          [--largest-body-mib N] [--compression on|off] [--reserve-mib N]
+                          [--low-space-mib N] [--ballast-mib N] [--log-level LEVEL]
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
             then finishes what it is doing, within 10 s, and ends with status 0. A second signal
@@ -25,6 +25,9 @@ extension Subcommand {
                                  machines of one or two processors and 2 on larger ones
               --cache-mib N      memory for blocks of objects at this edge, 0 to 1048576; 128 when
                                  not given
+              --largest-body-mib N
+                                 the largest object, or part of one, that a single request may
+                                 bring, 1 to 4194304; 5120 when not given, as Amazon S3 has it
               --compression on|off
                                  whether this edge compresses what it stores where a sample says
                                  that it pays; on when not given. Either way all is read
@@ -42,8 +45,8 @@ extension Subcommand {
 
             """,
         parser: OptionParser(values: [
-            "identity", "data", "loops", "cache-mib", "compression", "reserve-mib",
-            "low-space-mib", "ballast-mib", "log-level",
+            "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
+            "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
         ]),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
@@ -56,6 +59,7 @@ extension Subcommand {
 private struct NodeCommand {
     private static let loopsRange = 1...64
     private static let cacheRange = 0...1_048_576
+    private static let largestBodyRange = 1...4_194_304
     private static let reserveRange = 1...1_048_576
     private static let lowSpaceRange = 1...65_536
     private static let ballastRange = 0...65_536
@@ -75,6 +79,9 @@ private struct NodeCommand {
             _ = try sources.number("loops", in: Self.loopsRange)
             if let mebibytes = try sources.number("cache-mib", in: Self.cacheRange) {
                 options.cacheBytes = mebibytes << 20
+            }
+            if let mebibytes = try sources.number("largest-body-mib", in: Self.largestBodyRange) {
+                options.largestBodyBytes = UInt64(mebibytes) << 20
             }
             if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
             try Self.setSpace(in: &options, from: sources)
