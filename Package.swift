@@ -127,7 +127,8 @@ let libraries: [Target] = [
     module(
         "Simulation",
         shellBase + cores + [
-            "Node", "MetaNode", "ChunkStore", "ClusterClient", "ObjectAccess", "PeerTransport",
+            "Node", "MetaNode", "StoreNode", "ChunkStore", "ClusterClient", "ObjectAccess",
+            "PeerTransport",
             "FileClient", "HTTPTransport", "SimulatedRuntime", "Settings", "Cryptography",
         ]),
     module("ChaosKit", shellBase + ["FileClient", "Settings"]),
@@ -167,8 +168,8 @@ let testTargets: [Target] = [
     tests(
         "ChunkStoreTests",
         [
-            "ChunkStore", "StoreNode", "ChunkProtocol", "PeerTransport", "IORuntime",
-            "SimulatedRuntime", "RocksStore",
+            "ChunkStore", "StoreNode", "ChunkProtocol", "Catalog", "Placement", "PeerTransport",
+            "IORuntime", "SimulatedRuntime", "RocksStore",
         ]),
     tests(
         "PeerTransportTests", ["PeerTransport", "IORuntime", "Cryptography", "SimulatedRuntime"]),
@@ -203,7 +204,11 @@ let testTargets: [Target] = [
         "ClusterClientTests",
         ["ClusterClient", "PeerTransport", "SimulatedRuntime", "IORuntime"] + cores),
     tests(
-        "NodeTests", ["Node", "MetaNode", "IORuntime", "SimulatedRuntime", "Cryptography"] + cores),
+        "NodeTests",
+        [
+            "Node", "MetaNode", "StoreNode", "ObjectAccess", "Settings", "IORuntime",
+            "SimulatedRuntime", "Cryptography",
+        ] + cores),
     tests(
         "FileClientTests",
         [
@@ -214,7 +219,8 @@ let testTargets: [Target] = [
     tests(
         "SimulationTests",
         [
-            "Simulation", "SimulatedRuntime", "Node", "MetaNode", "ChunkStore", "ClusterClient",
+            "Simulation", "SimulatedRuntime", "Node", "MetaNode", "StoreNode", "ChunkStore",
+            "ClusterClient",
             "ObjectAccess", "PeerTransport", "FileClient", "HTTPTransport", "Cryptography",
             "IORuntime",
         ] + cores),

@@ -3,6 +3,21 @@ internal import Primitives
 
 /// The keys of the rows by which chunks die.
 extension CatalogKeys {
+    /// The rows of all chunks.
+    static let chunks = KeyRange(prefix: [Kind.chunk.rawValue])
+
+    /// The chunk in a key that `chunk` made.
+    static func chunk(ofKey key: [UInt8]) throws(FormatFault) -> ChunkKey {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let slot = Slot(rawValue: try reader.read())
+        // The place on the ring, which follows from the name.
+        _ = try reader.read(UInt32.self)
+        let name = ChunkName(incarnation: try reader.read(), counter: try reader.read())
+        try reader.finish()
+        return ChunkKey(slot: slot, name: name)
+    }
+
     /// All of a queue, in the order of log time.
     static func queue(_ queue: ChunkQueue) -> KeyRange {
         KeyRange(prefix: Self.key(.chunkQueue) { $0.write(queue.rawValue) })

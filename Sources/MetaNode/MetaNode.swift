@@ -35,6 +35,8 @@ package actor MetaNode {
     nonisolated let layout: @Sendable () -> Layout?
     /// When stores last said that they have no room left.
     nonisolated let fullStores = Mutex<[NodeID: Instant]>([:])
+    package nonisolated let auditCounters: AuditCounters
+    nonisolated let audits = Mutex<[GroupID: AuditFigures]>([:])
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
@@ -118,6 +120,7 @@ package actor MetaNode {
     ) {
         self.counters = MetaCounters(registry)
         self.sweepCounters = SweepCounters(registry)
+        self.auditCounters = AuditCounters(registry)
         self.layout = layout
         self.environment = environment
         self.loop = loop
@@ -468,6 +471,7 @@ package actor MetaNode {
         self.loop.spawn { await self.bootstrapIfNew(group) }
         let term = change.term
         self.loop.spawn { await self.sweepWhileLeading(group, in: term) }
+        self.loop.spawn { await self.auditWhileLeading(group, in: term) }
     }
 
     private func stopDamaged(_ reason: String) {

@@ -17,20 +17,34 @@ package struct SweepSettings: Sendable, Equatable {
     package var busyPause: Duration = .milliseconds(100)
     /// Chunks of one command; at most `CatalogLimits.chunksPerSweep`.
     package var chunksPerCommand = 512
-    /// Between two audits of the references.
-    package var auditPeriod: Duration = .seconds(3_600)
+    /// Commands that end abandoned uploads, or release a piece of a manifest of many parts, proposed
+    /// together; at most `CatalogLimits.sweepPage`.
+    package var manifestsPerLook = 8
+    /// Log time without a new part after which an upload that nobody completed is given up.
+    package var uploadPatience: Duration = .seconds(7 * 86_400)
+    /// Between two audits of the references, which read all of a group's manifests. Spread by a
+    /// quarter either way.
+    package var auditPeriod: Duration = .seconds(6 * 3_600)
 
     package init() {}
 }
 
 /// What the sweep of the groups that a node leads counts.
 package struct SweepCounters: Sendable {
+    package let uploadsAborted: Counter
+    package let manifestPieces: Counter
     package let condemned: Counter
     package let authorised: Counter
     package let forgotten: Counter
+    /// Chunks and uploads of the sweep that were decided otherwise when it was applied.
     package let refused: Counter
 
     package init(_ registry: MetricsRegistry) {
+        self.uploadsAborted = registry.counter(
+            "holdfast_sweep_uploads_aborted_total", help: "Abandoned uploads ended.")
+        self.manifestPieces = registry.counter(
+            "holdfast_sweep_manifest_pieces_total",
+            help: "Pieces of manifests of many parts released.")
         self.condemned = registry.counter(
             "holdfast_sweep_chunks_condemned_total",
             help: "Chunks without a reference that no command may name any more.")
@@ -42,6 +56,6 @@ package struct SweepCounters: Sendable {
             help: "Deleted chunks whose rows were dropped.")
         self.refused = registry.counter(
             "holdfast_sweep_chunks_refused_total",
-            help: "Chunks of the sweep that were decided otherwise when it was applied.")
+            help: "Chunks and uploads that were decided otherwise when the sweep was applied.")
     }
 }

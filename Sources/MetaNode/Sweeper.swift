@@ -51,13 +51,16 @@ struct Sweeper {
         guard let layout = self.meta.layout() else { return false }
         let question = SweepQuestion(
             clock: self.meta.environment.wallClock, grace: self.meta.deletionGrace(),
+            uploadPatience: self.settings.uploadPatience,
             limit: self.settings.chunksPerCommand,
+            manifestLimit: self.settings.manifestsPerLook,
             removed: layout.nodes.filter { $0.state == .removed }.map(\.id))
         guard let state = self.meta.states[self.group] else { return false }
         let page: SweepPage
         do throws(StoreFault) {
             page = try await self.meta.environment.blocking(.metadata) {
-                () throws(StoreFault) in try state.sweepPage(question)
+                () throws(StoreFault) in
+                try SweepPage(of: CatalogView(state.store.snapshot()), question)
             }
         } catch {
             self.meta.logger.warning(
@@ -69,7 +72,7 @@ struct Sweeper {
             for: page, grace: question.grace, homes: { layout.homes(of: $0) })
         guard !steps.isEmpty else { return false }
         let hasProgressed = await self.carryOut(steps)
-        return hasProgressed && page.isFull(question.limit)
+        return hasProgressed && page.isFull(question)
     }
 
     /// Whether anything was done; what was refused waits for the next period.
@@ -80,31 +83,48 @@ struct Sweeper {
         guard case .applied(_, let results) = answer else { return false }
         var hasProgressed = false
         for (step, result) in zip(steps, results) {
-            guard case .chunks(let verdicts) = result else { continue }
-            let done = verdicts.count { $0 == .done }
+            let (done, refused) = Self.outcome(result)
             hasProgressed = hasProgressed || done > 0
-            self.count(step.kind, done: done, refused: verdicts.count - done)
+            self.count(step.kind, done: done, refused: refused)
         }
         return hasProgressed
+    }
+
+    /// How much of a command was done, and how much was decided otherwise.
+    private static func outcome(_ result: CommandResult) -> (done: Int, refused: Int) {
+        if case .chunks(let verdicts) = result {
+            let done = verdicts.count { $0 == .done }
+            return (done, verdicts.count - done)
+        }
+        if case .manifestSwept = result { return (1, 0) }
+        // Refused: it came to life again, was completed, or its slot has moved.
+        return result == .uploadAborted ? (1, 0) : (0, 1)
     }
 
     private func count(_ kind: SweepStep.Kind, done: Int, refused: Int) {
         let counters = self.meta.sweepCounters
         counters.refused.add(UInt64(refused))
-        switch kind {
-        case .condemn: counters.condemned.add(UInt64(done))
-        case .authorise: counters.authorised.add(UInt64(done))
-        case .confirm: break
-        case .forget: counters.forgotten.add(UInt64(done))
-        }
+        let counter: Counter? =
+            switch kind {
+            case .abortUpload: counters.uploadsAborted
+            case .releaseManifest: counters.manifestPieces
+            case .condemn: counters.condemned
+            case .authorise: counters.authorised
+            case .confirm: nil
+            case .forget: counters.forgotten
+            }
+        counter?.add(UInt64(done))
     }
 }
 
 extension SweepPage {
-    /// Whether some kind has at least a command's worth.
-    fileprivate func isFull(_ limit: Int) -> Bool {
-        max(self.condemnable.count, self.deletable.count, self.forgettable.count) >= limit
-            || self.stranded.contains { $0.chunks.count >= limit }
+    /// Whether of some kind more may wait than is here.
+    fileprivate func isFull(_ question: SweepQuestion) -> Bool {
+        // A manifest of many parts takes many pieces.
+        !self.doomed.isEmpty || self.abandoned.count >= question.manifestLimit
+            || max(self.condemnable.count, self.deletable.count, self.forgettable.count)
+                >= question.limit
+            || self.stranded.contains { $0.chunks.count >= question.limit }
     }
 }
 

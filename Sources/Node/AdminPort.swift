@@ -68,7 +68,8 @@ final class AdminPort: HTTPResponder {
         StatusDocument(
             configuration: self.identity.configuration,
             isReady: self.cluster.incarnation != nil,
-            groups: await self.meta?.groupStatuses() ?? [], store: await self.store?.status(),
+            groups: await self.meta?.groupStatuses() ?? [],
+            audits: self.meta?.auditFigures ?? [], store: await self.store?.status(),
             masterKeys: await self.meta?.masterKeyReport(),
             disk: await self.meta?.diskStatus
         ).json

@@ -22,6 +22,7 @@ package struct NodeOptions: Sendable {
     package var access = ObjectAccessSettings()
     package var log = MetaLogSettings()
     package var sweep = SweepSettings()
+    package var janitor = JanitorSettings()
     /// How large a segment of chunks grows before the next is begun.
     package var segmentBytes = SegmentFormat.segmentBytes
     /// Free disk space that chunks leave to the Raft log and to deletes; at least
@@ -102,13 +103,15 @@ package final class Node: Sendable {
     package let access: ObjectAccess
     package let meta: MetaNode?
     package let store: ChunkStore?
+    package let janitor: Janitor?
     private let edge: EdgeNode?
     private let admin: HTTPServer
 
     private init(
         identity: NodeIdentity, environment: any Environment, registry: MetricsRegistry,
         logger: Logger, switchboard: Switchboard, cluster: ClusterClient, access: ObjectAccess,
-        meta: MetaNode?, store: ChunkStore?, edge: EdgeNode?, admin: HTTPServer
+        meta: MetaNode?, store: ChunkStore?, janitor: Janitor?, edge: EdgeNode?,
+        admin: HTTPServer
     ) {
         self.identity = identity
         self.environment = environment
@@ -119,6 +122,7 @@ package final class Node: Sendable {
         self.access = access
         self.meta = meta
         self.store = store
+        self.janitor = janitor
         self.edge = edge
         self.admin = admin
     }
@@ -199,8 +203,9 @@ package final class Node: Sendable {
         let node = Node(
             identity: identity, environment: environment, registry: registry, logger: logger,
             switchboard: switchboard, cluster: cluster, access: access, meta: meta, store: store,
-            edge: edge, admin: admin)
+            janitor: store.map { roles.makeJanitor($0, cluster) }, edge: edge, admin: admin)
         loop.spawn { await node.joinCluster() }
+        node.janitor?.start()
         return node
     }
 
@@ -221,6 +226,7 @@ package final class Node: Sendable {
         await self.meta?.stop()
         await self.switchboard.shutDown(by: deadline)
         await self.admin.drain(by: deadline)
+        await self.janitor?.stop()
         await self.store?.close()
         self.logger.info("stopped")
     }
@@ -301,6 +307,15 @@ private struct Roles {
             case .closing: throw .store("\(directory) is being closed")
             }
         }
+    }
+
+    func makeJanitor(_ store: ChunkStore, _ cluster: ClusterClient) -> Janitor {
+        var settings = self.options.janitor
+        // Full is a disk on which no further segment finds room beside the reserve.
+        settings.lowSpaceBytes = self.options.reserveBytes + self.options.segmentBytes
+        return Janitor(
+            store, cluster, settings, in: self.environment, loop: self.loop,
+            registry: self.registry, logger: self.logger.component("janitor"))
     }
 
     func startEdge(

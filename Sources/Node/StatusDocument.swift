@@ -13,6 +13,8 @@ package struct StatusDocument: Sendable {
     /// Whether the node has joined its cluster.
     package let isReady: Bool
     package let groups: [(group: GroupID, status: RaftStatus)]
+    /// What the last audits of references found, of the groups that this node led at the time.
+    package let audits: [(group: GroupID, figures: AuditFigures)]
     /// Nil on nodes that keep no chunks.
     package let store: StoreStatus?
     /// Nil on nodes without the meta role.
@@ -22,13 +24,15 @@ package struct StatusDocument: Sendable {
 
     package init(
         configuration: NodeConfiguration, isReady: Bool,
-        groups: [(group: GroupID, status: RaftStatus)], store: StoreStatus?,
+        groups: [(group: GroupID, status: RaftStatus)],
+        audits: [(group: GroupID, figures: AuditFigures)] = [], store: StoreStatus?,
         masterKeys: MasterKeyReport? = nil,
         disk: DiskSpaceRule? = nil
     ) {
         self.configuration = configuration
         self.isReady = isReady
         self.groups = groups
+        self.audits = audits
         self.store = store
         self.masterKeys = masterKeys
         self.disk = disk
@@ -46,6 +50,7 @@ package struct StatusDocument: Sendable {
             "\"ready\":\(self.isReady)",
             "\"promise\":\"\(self.promise)\"",
             "\"groups\":[\(self.groups.map(Self.json).joined(separator: ","))]",
+            "\"audits\":[\(self.audits.map(Self.json).joined(separator: ","))]",
         ]
         if let store = self.store {
             fields.append(
@@ -79,6 +84,12 @@ package struct StatusDocument: Sendable {
             + "\"inForce\":\(keys.system.wrapping.map { "\"\($0)\"" } ?? "null"),"
             + "\"former\":\(list(keys.system.former)),\"retired\":\(list(keys.system.retired)),"
             + "\"waiting\":[\(waiting.joined(separator: ","))]}"
+    }
+
+    private static func json(_ group: GroupID, _ audit: AuditFigures) -> String {
+        "{\"group\":\(group),\"asOf\":\(audit.asOf),\"chunks\":\(audit.chunks),"
+            + "\"references\":\(audit.references),\"corrected\":\(audit.corrected),"
+            + "\"lost\":\(audit.lost)}"
     }
 
     /// The promise in force for a cluster of this size.

@@ -288,6 +288,7 @@ struct BodyUpload {
     private func expectInTime(_ row: [StoredChunk]) throws(AccessFault) {
         let bound = self.loop.now - self.access.settings.uploadLifetime
         guard row.allSatisfy({ $0.since > bound }) else {
+            self.access.counters.uploadsOverdue.add()
             throw .unavailable("the body came too slowly")
         }
     }

@@ -49,7 +49,7 @@ struct ImplicitUpload: Sendable {
         switch result {
         case .partStored(let revision, _): self.revision = revision
         case .noSuchBucket: throw .noSuchBucket(self.name.bucket)
-        case .chunkCondemned: throw .unavailable("the body came too slowly")
+        case .chunkCondemned: throw access.commitCondemned()
         case .noSuchUpload, .bucketReplaced:
             throw .unavailable("the upload of a long body was ended meanwhile")
         case let other: throw .broken("writing down a row of chunks gave \(other)")

@@ -108,9 +108,16 @@ extension ObjectAccess {
             self.forget(bucket)
             return .unavailable("the bucket was deleted and made again meanwhile")
         case .noSuchUpload: return .noSuchUpload
-        case .chunkCondemned: return .unavailable("the body came too slowly")
+        case .chunkCondemned: return self.commitCondemned()
         case .limitReached: return .unavailable("a bound of the catalog would be passed")
         case let other: return .broken("storing an object gave \(other)")
         }
+    }
+
+    /// A commit named a chunk that its store had given up as abandoned, because clocks were wrong or
+    /// the edge stood still on its way to the commit. Nothing was stored, and nothing is lost.
+    func commitCondemned() -> AccessFault {
+        self.counters.commitsCondemned.add()
+        return .unavailable("the body came too slowly")
     }
 }

@@ -258,7 +258,7 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     /// without it.
     package var rowPatience: Duration = .seconds(600)
     /// How long a stored chunk may stay unnamed before its body is given up. Stores delete chunks
-    /// that nobody names, after a grace that is longer.
+    /// that nobody names, after a grace that is longer (`JanitorSettings.orphanGrace`).
     package var uploadLifetime: Duration = .seconds(5 * 3_600)
     /// How old a bucket's facts may be: an edge's authority is stale by at most this.
     package var bucketLifetime: Duration = .seconds(1)
@@ -286,6 +286,10 @@ package struct ObjectAccessCounters: Sendable {
     package let uploadsRefusedForMemory: Counter
     /// Ended before their size, to give memory back.
     package let chunksEndedEarly: Counter
+    /// Given up because a chunk of theirs stayed unnamed for too long.
+    package let uploadsOverdue: Counter
+    /// Commits that named a chunk which was condemned meanwhile, and were refused.
+    package let commitsCondemned: Counter
     package let bytesRead: Counter
     /// What compressing frames took off the bytes at rest, of one copy.
     package let bytesSaved: Counter
@@ -344,6 +348,12 @@ package struct ObjectAccessCounters: Sendable {
         self.chunksEndedEarly = registry.counter(
             "holdfast_access_chunks_ended_early_total",
             help: "Chunks ended before their size to give memory back.")
+        self.uploadsOverdue = registry.counter(
+            "holdfast_access_uploads_overdue_total",
+            help: "Uploads given up because they took too long.")
+        self.commitsCondemned = registry.counter(
+            "holdfast_access_commits_condemned_total",
+            help: "Commits refused because a chunk they name was condemned.")
         self.bytesRead = registry.counter(
             "holdfast_access_bytes_read_total", help: "Bytes of objects handed out.")
         self.bytesSaved = registry.counter(

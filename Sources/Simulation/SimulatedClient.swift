@@ -66,6 +66,17 @@ package struct SimulatedClient: Sendable {
         }
     }
 
+    /// Puts a body that comes when its source gives it. The source is made on the machine's loop.
+    package func put(
+        _ key: ObjectKey, through machine: SimulatedNode,
+        from source: @escaping @Sendable (any EventLoop) -> any BodySource
+    ) async -> Answer<StoredObject> {
+        await self.ask(machine) { access, loop, deadline throws(AccessFault) in
+            try await access.put(
+                key, in: self.bucket, source(loop), PutOptions(), on: loop, deadline: deadline)
+        }
+    }
+
     /// An object with its head, or a part of it.
     package func get(
         _ key: ObjectKey, range: Range<UInt64>? = nil, through machine: SimulatedNode

@@ -8,6 +8,7 @@ import Node
 import ObjectAccess
 import Primitives
 import SimulatedRuntime
+import StoreNode
 import Synchronization
 import Telemetry
 
@@ -84,6 +85,7 @@ package final class SimulatedCluster: Sendable {
         options.reserveBytes = self.settings.reserveBytes
         options.sweep = self.settings.sweep
         options.disk = self.settings.disk
+        options.janitor = self.settings.janitor
         let card = PeerIdentity.node(
             identity.configuration.node, cluster: identity.configuration.cluster)
         let security = NodeSecurity(
@@ -229,6 +231,7 @@ package struct SimulatedClusterSettings: Sendable {
     /// Short graces, so that deletions come to their end within a run, and readers and uploads that
     /// are late meet them.
     package var sweep: SweepSettings
+    package var janitor: JanitorSettings
 
     package init() {
         self.access = ObjectAccessSettings()
@@ -247,6 +250,12 @@ package struct SimulatedClusterSettings: Sendable {
         self.sweep.auditPeriod = .seconds(10)
         self.disk.ballastBytes = 128 << 10
         self.disk.markBytes = 512 << 10
+        self.janitor = JanitorSettings()
+        self.janitor.pullPeriod = .milliseconds(500)
+        self.janitor.orphanGrace = .seconds(20)
+        self.janitor.walkPeriod = .seconds(2)
+        self.janitor.stepPause = .milliseconds(50)
+        self.janitor.chunksPerStep = 16
     }
 }
 

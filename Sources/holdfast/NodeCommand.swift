@@ -40,14 +40,37 @@ extension Subcommand {
                                  deletes go on, 0 to 65536; 128 when not given
               --log-level LEVEL  debug, info, warning or error; info when not given
 
-            HOLDFAST_LOOPS, HOLDFAST_CACHE_MIB and so on, one for each option with a value, do the
-            same from the environment.
+            How long chunks that nobody needs stay, as 90s, 15m, 6h or 7d; at least a second:
+
+              --deletion-grace SPAN          between the last reference to a chunk and the
+                                             deletion of its copies; 6h when not given
+              --full-disk-grace SPAN         the same while a disk is full, where it is shorter;
+                                             15m when not given
+              --upload-lifetime SPAN         how long the upload of one object may take; 5h when
+                                             not given
+              --orphan-grace SPAN            the age from which a chunk that was never committed
+                                             is no upload under way; more than the lifetime of
+                                             uploads; 6h when not given
+              --abandoned-upload-grace SPAN  how long an upload in parts waits for its next part;
+                                             7d when not given
+              --sweep-period SPAN            between two sweeps of a group's leader; 5s when not
+                                             given
+              --deletion-period SPAN         between two questions of a store what to delete; 5s
+                                             when not given
+              --orphan-period SPAN           between two walks of a store over its chunks; 10m
+                                             when not given
+              --audit-period SPAN            between two audits of the references to chunks; 6h
+                                             when not given
+
+            HOLDFAST_LOOPS, HOLDFAST_DELETION_GRACE and so on, one for each option with a value, do
+            the same from the environment.
 
             """,
-        parser: OptionParser(values: [
-            "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
-            "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
-        ]),
+        parser: OptionParser(
+            values: [
+                "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
+                "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
+            ] + NodeOptions.deletionSettings),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
             try await NodeCommand(options).run(in: environment)
@@ -85,6 +108,7 @@ private struct NodeCommand {
             }
             if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
             try Self.setSpace(in: &options, from: sources)
+            try options.readDeletionSettings(sources)
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
                     throw SettingsFault.malformed(

@@ -105,6 +105,14 @@ extension CatalogGroup {
         }
     }
 
+    /// Goes over all that counts references.
+    func audit<Count: ReferenceCounting>(_ count: Count) throws -> Count {
+        var walk = ReferenceWalk()
+        var count = count
+        while !walk.isFinished { try walk.step(over: self.view, limit: 7, into: &count) }
+        return count
+    }
+
     /// All chunks of a manifest, as a reader finds them.
     func chunks(of id: ManifestID, in bucket: BucketName) throws -> [ChunkReference] {
         switch unwrap(try self.view.manifest(id, in: bucket)) {

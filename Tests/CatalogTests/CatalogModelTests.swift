@@ -77,6 +77,7 @@ import Wire
             try self.compareUploads(of: bucket, group, with: model)
             try self.compareChunks(of: bucket, group, with: model)
         }
+        #expect(try group.audit(ReferenceSums()).differing == [])
     }
 
     private func compareObjects(

@@ -8,6 +8,7 @@ import Primitives
 import SimulatedRuntime
 import Telemetry
 import Testing
+import Wire
 
 /// How the leader of a group brings chunks to their end; the test plays the edges and the stores.
 struct SweepStoryTests {
@@ -97,6 +98,12 @@ struct SweepStoryTests {
     private static func makeGarbage(
         in world: MetaWorld, through machine: SimulatedNode
     ) async throws -> ChunkKey {
+        try await Self.makeChunk(in: world, through: machine, isOverwritten: true)
+    }
+
+    private static func makeChunk(
+        in world: MetaWorld, through machine: SimulatedNode, isOverwritten: Bool = false
+    ) async throws -> ChunkKey {
         let bucket = try Self.bucket()
         _ = try await Self.submit(
             .createBucket(
@@ -106,7 +113,7 @@ struct SweepStoryTests {
         let answer = try await Self.query(.bucket(bucket), in: world, through: machine)
         guard case .bucket(let made) = answer else { throw MetaWorld.Tired(what: "the bucket") }
         let reference = ChunkReference(name: Self.chunk, plainLength: 100, sealedLength: 116)
-        for manifest in [Manifest.chunks([reference]), .chunks([])] {
+        for manifest in [Manifest.chunks([reference]), .chunks([])].prefix(isOverwritten ? 2 : 1) {
             let put = PutObject(
                 bucket: bucket, key: try #require(ObjectKey("a")),
                 size: manifest == .chunks([]) ? 0 : 100,
@@ -206,6 +213,50 @@ struct SweepStoryTests {
             try await Self.wait(
                 until: { if case .authorised = $0 { true } else { false } }, of: key, in: world,
                 through: machine)
+        }
+    }
+
+    /// Makes a count wrong, as no call may: through the leader's own mouth.
+    private static func miscount(
+        _ key: ChunkKey, by delta: Int64, in world: MetaWorld
+    ) async throws {
+        for _ in 0..<20 {
+            let leader = try await Self.leader(in: world)
+            let answer = try await world.ask(leader) { process -> ProposeAnswer? in
+                let asOf = await process.meta.groupStatuses().first { $0.group == Self.group }?
+                    .status.applied
+                let correct = CorrectReferences(
+                    asOf: asOf ?? .zero,
+                    chunks: [.init(key: key, delta: delta, sealedLength: 116)])
+                let command = CatalogCommand(operation: .correctReferences(correct))
+                return await process.meta.propose(
+                    ProposeRequest(group: Self.group, commands: [command.encoded]))
+            }
+            if case .applied(_, [.chunks([.done])]) = answer ?? nil { return }
+        }
+        throw MetaWorld.Tired(what: "a wrong count")
+    }
+
+    @Test(arguments: [3, -1] as [Int64])
+    func `an audit puts a wrong count right, in time to save the chunk`(delta: Int64) throws {
+        var settings = Self.settings
+        settings.auditPeriod = .seconds(1)
+        let world = try MetaWorld(sweep: settings)
+        try world.tell {
+            let machine = world.machines[0]
+            let key = try await Self.makeChunk(in: world, through: machine)
+            try await Self.miscount(key, by: delta, in: world)
+            try await Self.wait(
+                until: { $0 == .referenced(1) }, of: key, in: world, through: machine)
+            // Longer than the grace: nothing comes of the wrong count any more.
+            try await world.simulator.loop.sleep(for: .seconds(6))
+            #expect(
+                try await Self.life(of: key, in: world, through: machine) == .referenced(1))
+            var corrected: UInt64 = 0
+            for machine in world.machines {
+                corrected += world.process(machine)?.meta.auditCounters.corrected.value ?? 0
+            }
+            #expect(corrected == 1)
         }
     }
 

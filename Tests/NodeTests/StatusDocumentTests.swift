@@ -23,6 +23,9 @@ import Testing
                 peers: Dictionary(uniqueKeysWithValues: peers), voters: [NodeID(1)],
                 groups: [.system]),
             isReady: true, groups: [(.system, replica.status)],
+            audits: [
+                (GroupID(1), AuditFigures(asOf: LogIndex(9), chunks: 3, references: 5))
+            ],
             store: StoreStatus(chunks: 1, sealedBytes: 2, segments: 3, freeBytes: 4),
             disk: DiskSpaceRule(DiskSpaceSettings(), holdsBallast: false))
     }
@@ -41,6 +44,8 @@ import Testing
         #expect(groups.count == 1)
         #expect(groups[0]["role"] as? String == "follower")
         #expect(groups[0]["leader"] is NSNull)
+        let audits = try #require(fields["audits"] as? [[String: Any]])
+        #expect(audits.map { $0["references"] as? Int } == [5])
         let store = try #require(fields["store"] as? [String: Any])
         #expect(store["freeBytes"] as? Int == 4)
         let disk = try #require(fields["disk"] as? [String: Any])
