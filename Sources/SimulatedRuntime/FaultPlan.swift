@@ -21,6 +21,16 @@ package enum Fault: Sendable, Equatable {
         if case .fullDisk(let filled, _) = self { node == nil || node == filled } else { false }
     }
 
+    /// Whether it sets a wall clock to another time.
+    package var setsClock: Bool {
+        switch self {
+        case .wallClockJump: true
+        case .crash, .powerCut, .dieDuringWork, .pause, .partition, .clog, .resetConnections,
+            .slowDisk, .fullDisk, .failedSync, .clockDrift:
+            false
+        }
+    }
+
     /// The machine that is out of service while the fault lasts.
     fileprivate var nodeDown: Int? {
         switch self {

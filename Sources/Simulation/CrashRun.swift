@@ -1,6 +1,8 @@
+import MetaNode
 import ObjectAccess
 import Primitives
 import SimulatedRuntime
+import StoreNode
 
 /// What came of a story.
 package struct CrashReport: Sendable {
@@ -51,8 +53,10 @@ package struct CrashReport: Sendable {
 ///
 /// 1. Through every edge every object is what was acknowledged; where nobody answered, one of the
 ///    two, and the same everywhere.
-/// 2. Replicas that applied the same entries hold the same state.
-/// 3. No process ends itself, no job leaves the simulator, no loop blocks, and nothing that somebody
+/// 2. Every chunk that an object names rests with all nodes that metadata says, and in the end
+///    nothing else rests anywhere.
+/// 3. Replicas that applied the same entries hold the same state.
+/// 4. No process ends itself, no job leaves the simulator, no loop blocks, and nothing that somebody
 ///    waits for fails to come.
 package final class CrashRun {
     package let simulator: Simulator
@@ -70,6 +74,14 @@ package final class CrashRun {
         var settings = SimulatedClusterSettings()
         settings.nodeCount = Self.nodeCount
         settings.access.chunkBytes = story.chunkBytes
+        // What is deleted, left over or given up goes within seconds.
+        settings.access.uploadLifetime = .seconds(4)
+        settings.janitor.orphanGrace = .seconds(6)
+        settings.sweep.uploadPatience = .seconds(6)
+        settings.sweep.grace = .seconds(1)
+        settings.sweep.period = .milliseconds(250)
+        settings.janitor.pullPeriod = .milliseconds(250)
+        settings.janitor.walkPeriod = .seconds(1)
         self.cluster = try SimulatedCluster(self.simulator, settings)
         self.telling = CrashTelling(self.cluster, story, point)
         self.story = story

@@ -6,10 +6,14 @@ package enum CrashStory: String, Sendable, CaseIterable {
     /// way round.
     case overwrite
     case delete
+    /// An object is copied and outlived by its copy; another takes the place of a small one.
+    case copy
     /// An object comes in parts, one of them twice.
     case upload
     /// One body of more chunks than one row may name.
     case long
+    /// Objects are deleted and replaced, and told of until no store holds anything of them.
+    case reclaim
 }
 
 /// One request of a story, about the object of a key.
@@ -18,6 +22,10 @@ enum ClientAct: Sendable {
     /// Parts of these sizes in this order, numbered from 1; then the last one again.
     case upload(String, partBytes: [Int])
     case delete(String)
+    /// The source is one that was acknowledged.
+    case copy(String, to: String)
+    /// Waits until stores hold nothing that no object names.
+    case awaitReclaim
 }
 
 extension CrashStory {
@@ -34,7 +42,7 @@ extension CrashStory {
     /// Into what bodies are cut.
     var chunkBytes: Int {
         switch self {
-        case .put, .overwrite, .delete, .upload: 256 << 10
+        case .put, .overwrite, .delete, .copy, .upload, .reclaim: 256 << 10
         case .long: 64 << 10
         }
     }
@@ -43,7 +51,7 @@ extension CrashStory {
     var prelude: [ClientAct] {
         switch self {
         case .put, .long: [.put("kept", sizeBytes: Self.largeBytes)]
-        case .overwrite, .delete, .upload:
+        case .overwrite, .delete, .copy, .upload, .reclaim:
             [
                 .put("kept", sizeBytes: Self.largeBytes),
                 .put("large", sizeBytes: Self.largeBytes),
@@ -67,8 +75,12 @@ extension CrashStory {
                 .put("small", sizeBytes: Self.largeBytes),
             ]
         case .delete: [.delete("large"), .delete("small")]
+        case .copy:
+            [.copy("kept", to: "copy"), .delete("kept"), .copy("large", to: "small")]
         case .upload: [.upload("large", partBytes: [Self.largeBytes / 2, Self.smallBytes])]
         case .long: [.put("long", sizeBytes: Self.longBytes)]
+        case .reclaim:
+            [.delete("large"), .put("kept", sizeBytes: Self.smallBytes), .awaitReclaim]
         }
     }
 }

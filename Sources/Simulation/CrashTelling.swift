@@ -106,8 +106,16 @@ final class CrashTelling: Sendable {
                 await self.client.delete(key, through: machine)
             }
             self.note(key, nil, hasDone)
+        case .copy(let source, let target):
+            let (source, target) = (Self.key(source), Self.key(target))
+            let content = self.state.withLock { $0.objects.possible(source)[0] }
+            let hasDone = try await self.askOnce(act) { machine in
+                await self.client.copy(source, to: target, through: machine)
+            }
+            self.note(target, content, hasDone)
         case .upload(let text, let partBytes):
             try await self.upload(act, Self.key(text), partBytes)
+        case .awaitReclaim: try await self.auditStores()
         }
     }
 
@@ -264,16 +272,8 @@ final class CrashTelling: Sendable {
     /// Compares what stores hold with what objects name, until nothing is on its way any more.
     private func auditStores() async throws {
         let audit = StoreAudit(cluster: self.cluster, bucket: self.client.bucket)
-        let end = self.loop.now + Self.patience
-        while true {
-            let findings = await audit.findings(self.cluster.machines)
-            if findings.broken.isEmpty { return }
-            guard self.loop.now < end else {
-                for finding in findings.broken { self.violate(finding) }
-                return
-            }
-            try await self.loop.sleep(for: .seconds(1))
-        }
+        let findings = try await audit.settle(self.cluster.machines, within: Self.patience)
+        for finding in findings.broken + findings.leftover { self.violate(finding) }
     }
 
     private func violate(_ violation: String) {

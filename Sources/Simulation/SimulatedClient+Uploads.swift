@@ -3,6 +3,23 @@ import ObjectAccess
 import Primitives
 import SimulatedRuntime
 
+extension SimulatedClient {
+    package func copy(
+        _ source: ObjectKey, to target: ObjectKey, through machine: SimulatedNode
+    ) async -> Answer<CopiedObject> {
+        await self.ask(machine) { access, loop, deadline throws(AccessFault) in
+            let outcome = try await access.copy(
+                ObjectName(bucket: self.bucket, key: source),
+                to: ObjectName(bucket: self.bucket, key: target), CopyOptions(), on: loop,
+                deadline: deadline
+            ) { _ -> Never? in nil }
+            switch outcome {
+            case .success(let copied): return copied
+            }
+        }
+    }
+}
+
 /// Uploads in parts, each request through any node.
 extension SimulatedClient {
     package func openUpload(

@@ -250,6 +250,8 @@ package struct SimulatedClusterSettings: Sendable {
         self.sweep.auditPeriod = .seconds(10)
         self.disk.ballastBytes = 128 << 10
         self.disk.markBytes = 512 << 10
+        self.sweep.uploadPatience = .seconds(30)
+        self.access.uploadLifetime = .seconds(18)
         self.janitor = JanitorSettings()
         self.janitor.pullPeriod = .milliseconds(500)
         self.janitor.orphanGrace = .seconds(20)

@@ -74,6 +74,7 @@ struct SimulationStory: Sendable {
                 return self.workload.violate("the cluster is not whole again: \(self.missing)")
             }
             try await self.readBack()
+            try await self.auditStores()
         } catch {
             self.workload.violate("the story was broken off: \(error)")
         }
@@ -189,6 +190,18 @@ struct SimulationStory: Sendable {
             let fault = self.cluster.startFault(on: machine)
             return machine.name + (fault.map { " (\($0))" } ?? "")
         }
+    }
+
+    /// Holds what sound stores have against what objects name.
+    private func auditStores() async throws {
+        let audit = StoreAudit(cluster: self.cluster, bucket: self.workload.client.bucket)
+        // A bit that flips may take a record from the index of its store.
+        let stores = self.sound.filter { $0.index != self.rottingDisk }
+        let findings = try await audit.settle(stores, within: self.settings.recoveryLimit)
+        for finding in findings.broken { self.workload.violate(finding) }
+        // What was stored or deleted by a clock that was ahead is young until that time has come.
+        guard !self.plan.events.contains(where: \.fault.setsClock) else { return }
+        for finding in findings.leftover { self.workload.violate(finding) }
     }
 
     /// Reads every object through every node; what cannot be read now is lost.

@@ -32,6 +32,20 @@ struct StoreAudit: Sendable {
         var states: [ChunkKey: ChunkState] = [:]
     }
 
+    /// Looks again and again until nothing is found, and says what is there at the end.
+    func settle(_ sound: [SimulatedNode], within limit: Duration) async throws -> Findings {
+        let loop = self.cluster.simulator.loop
+        let end = loop.now + limit
+        while true {
+            let findings = await self.findings(sound)
+            let isClean = findings.broken.isEmpty && findings.leftover.isEmpty
+            if isClean || loop.now >= end { return findings }
+            try await loop.sleep(for: Self.pause)
+        }
+    }
+
+    private static let pause: Duration = .milliseconds(250)
+
     /// - Parameter sound: the machines whose disks hold what they should. The first one's replica
     ///   speaks for the group, so the replicas must have come together.
     func findings(_ sound: [SimulatedNode]) async -> Findings {

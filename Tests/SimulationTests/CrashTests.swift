@@ -20,12 +20,20 @@ struct CrashTests {
         await #expect(processExitsWith: .success) { try Self.walk(.delete) }
     }
 
+    @Test func `a death at any step of a copy leaves its source and all of it or nothing`() async {
+        await #expect(processExitsWith: .success) { try Self.walk(.copy) }
+    }
+
     @Test func `a death at any step of an upload in parts leaves all of it or nothing`() async {
         await #expect(processExitsWith: .success) { try Self.walk(.upload) }
     }
 
     @Test func `a death at any step of a long body leaves all of it or nothing`() async {
         await #expect(processExitsWith: .success) { try Self.walk(.long) }
+    }
+
+    @Test func `a death at any step of a deletion leaves no byte behind and takes none`() async {
+        await #expect(processExitsWith: .success) { try Self.walk(.reclaim) }
     }
 
     @Test func `two tellings of one story are the same up to the death`() throws {
