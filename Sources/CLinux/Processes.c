@@ -143,7 +143,9 @@ int holdfast_random(void *bytes, size_t count) {
 
 uint64_t holdfast_monotonic_time(void) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    // Unlike CLOCK_MONOTONIC it counts the time for which the machine was suspended: lifetimes and
+    // leases have run on for everybody else.
+    clock_gettime(CLOCK_BOOTTIME, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 

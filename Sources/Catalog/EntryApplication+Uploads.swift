@@ -135,16 +135,18 @@ extension EntryApplication {
 
     // Rows of uploads.
 
-    /// Removes all rows of an upload but those of its parts.
+    /// Removes all rows of an upload but those of its parts. Of one that is half there goes what is
+    /// there: a row that is missing must not stop all voters of a group at the same entry.
     private mutating func remove(_ name: UploadName) throws(StoreFault) {
-        guard let upload = try self.view.upload(name),
-            let progress = try self.view.progress(of: name)
-        else { throw .corrupt("upload \(name.id) of bucket \(name.bucket) is half there") }
+        let upload = try self.view.upload(name)
+        let progress = try self.view.progress(of: name)
         self.delete(CatalogFamilies.rows, CatalogKeys.upload(name))
         self.delete(CatalogFamilies.rows, CatalogKeys.uploadProgress(name))
-        self.delete(
-            CatalogFamilies.rows, CatalogKeys.uploadAge(name, touched: progress.touched))
-        if !upload.isImplicit {
+        if let progress {
+            self.delete(
+                CatalogFamilies.rows, CatalogKeys.uploadAge(name, touched: progress.touched))
+        }
+        if let upload, !upload.isImplicit {
             self.delete(
                 CatalogFamilies.rows,
                 CatalogKeys.uploadListing(of: name.bucket, key: upload.key.utf8, name.id))

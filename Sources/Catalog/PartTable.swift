@@ -142,6 +142,16 @@ package struct PartSet: Equatable, Sendable {
         return true
     }
 
+    /// Whether the table has none of these parts.
+    func isDisjoint(with table: PartTable) -> Bool {
+        var ranges = self.ranges[...]
+        for run in table.runs {
+            while let range = ranges.first, range.upperBound < run.first { ranges.removeFirst() }
+            if let range = ranges.first, range.lowerBound <= run.last { return false }
+        }
+        return true
+    }
+
     /// Takes away all up to and with `number`.
     mutating func removeThrough(_ number: PartNumber) {
         while let first = self.ranges.first, first.lowerBound <= number {

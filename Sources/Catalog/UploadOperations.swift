@@ -72,7 +72,8 @@ package struct CompleteUpload: Equatable, Sendable {
     package let revision: UInt64
     /// The parts of the object.
     package let parts: PartTable
-    /// All other parts that the upload had: they are released piece by piece.
+    /// All other parts that the upload had: they are released piece by piece. A command that would
+    /// release a part of the object is unreadable.
     package let leftOut: PartSet
     package let entityTag: EntityTag
     package let sha256: [UInt8]?
@@ -234,10 +235,18 @@ extension CompleteUpload: WireMessage {
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
+        let upload = try UploadName(from: &reader)
+        let key = try ObjectKey(from: &reader)
+        let revision = try reader.read(UInt64.self)
+        let parts = try PartTable(from: &reader)
+        let at = reader.offset
+        let leftOut = try PartSet(from: &reader)
+        guard leftOut.isDisjoint(with: parts) else {
+            throw .invalid(field: "parts left out", offset: at)
+        }
         self.init(
-            upload: try UploadName(from: &reader), key: try ObjectKey(from: &reader),
-            revision: try reader.read(), parts: try PartTable(from: &reader),
-            leftOut: try PartSet(from: &reader), entityTag: try EntityTag(from: &reader),
+            upload: upload, key: key, revision: revision, parts: parts, leftOut: leftOut,
+            entityTag: try EntityTag(from: &reader),
             sha256: try reader.readSHA256(),
             checksums: try reader.readMessages(
                 field: "checksums", limit: CatalogLimits.checksumsPerObject),

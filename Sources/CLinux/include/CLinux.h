@@ -139,7 +139,7 @@ bool holdfast_is_writable(int descriptor);
 
 /// Fills the buffer with unpredictable bytes (getrandom(2)).
 int holdfast_random(void *_Nonnull bytes, size_t count);
-/// Nanoseconds of CLOCK_MONOTONIC.
+/// Nanoseconds of CLOCK_BOOTTIME.
 uint64_t holdfast_monotonic_time(void);
 /// Milliseconds of CLOCK_REALTIME.
 int64_t holdfast_wall_time(void);
