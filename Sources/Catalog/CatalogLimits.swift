@@ -83,6 +83,15 @@ package enum CatalogLimits {
     package static let chunksPerSweep = 1_024
     /// Log time for which a deleted chunk is remembered: far longer than an upload may take.
     package static let tombstoneLifetime: Duration = .seconds(86_400)
+    /// How long after a chunk was sealed a command may give it its row.
+    ///
+    /// A chunk without a row is new, or was condemned as an orphan, deleted, and forgotten. No
+    /// store proposes an orphan younger, by its own clock, than its grace (6 hours unless set otherwise); it is deleted a
+    /// grace of log time after that (6 hours more), and forgotten `tombstoneLifetime` after the last
+    /// store confirmed it. So whatever was sealed less than this ago finds its row or what it left.
+    /// `tombstoneLifetime` alone is 18 hours more than this, however short the graces are: by so
+    /// much the clocks of edges may run ahead of log time. A clock that runs behind refuses early.
+    package static let newChunkLifetime: Duration = .seconds(6 * 3_600)
 
     /// Objects and common prefixes of one page of a listing (Amazon S3, `max-keys`).
     package static let listPage = 1_000

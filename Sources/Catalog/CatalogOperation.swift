@@ -222,15 +222,22 @@ package struct ObjectContent: Equatable, Sendable {
     /// remember a key for a while after the bucket was deleted and made again, and what it seals
     /// with that one nobody could ever open.
     package let sealedFor: VersionID
+    /// When the first of the chunks that were stored for the command was sealed, or before, by the
+    /// edge's wall clock; nil where none was. A command that names a chunk without a row is refused
+    /// with `.chunkCondemned` unless this is less than `CatalogLimits.newChunkLifetime` ago: an edge
+    /// may have been stopped between storing and naming for so long that nothing remembers the
+    /// chunk's end.
+    package let oldestSealed: Timestamp?
     package let deduplication: Deduplication
 
     package init(
         _ manifest: Manifest, placedBy: LayoutVersion, sealedFor: VersionID,
-        deduplication: Deduplication = .none
+        oldestSealed: Timestamp? = nil, deduplication: Deduplication = .none
     ) {
         self.manifest = manifest
         self.placedBy = placedBy
         self.sealedFor = sealedFor
+        self.oldestSealed = oldestSealed
         self.deduplication = deduplication
     }
 }

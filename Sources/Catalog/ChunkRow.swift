@@ -84,7 +84,9 @@ package struct ChunkRow: Equatable, Sendable {
 /// such a slot is condemned for it. *A reader in mid-body* is what the grace is for: chunks go at
 /// least that much log time after the last reference; a reader slower than that finds no copy and
 /// ends the connection. *A commit that comes very late*, by a process that was stopped for hours,
-/// finds the row of a deleted chunk, which is remembered far longer than an upload may take.
+/// finds the row of a deleted chunk, which is remembered far longer than an upload may take; one by
+/// a process that was stopped for days finds no row, and is refused for the age of what it names
+/// (`CatalogLimits.newChunkLifetime`): here alone a clock decides, that of the edge.
 package enum ChunkLife: Equatable, Sendable {
     /// Manifests name it. Left when the last of them goes.
     case referenced(UInt64)

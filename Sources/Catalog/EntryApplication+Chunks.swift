@@ -5,19 +5,20 @@ internal import Wire
 
 /// The references that manifests hold on chunks, and the queues in which chunks without any wait.
 extension EntryApplication {
-    /// Why a command may not name these chunks: one of them is condemned, or gone already, or is to
-    /// be shared and is not there. To be asked before anything is written: a command that is refused
-    /// changes nothing.
+    /// Why a command may not name these chunks: one of them is condemned, or gone already, or has no
+    /// row although it was to be shared, or was sealed so long ago that a row may have been
+    /// forgotten. To be asked before anything is written: a command that is refused changes nothing.
     func refusal(
         of content: ObjectContent, in slot: Slot
     ) throws(StoreFault) -> CommandResult? {
         guard case .chunks(let chunks) = content.manifest else { return nil }
+        let mayBeNew = self.isRecent(content.oldestSealed)
         var shared = content.deduplication.shared[...]
         for (place, chunk) in chunks.enumerated() {
             let isShared = shared.first.map { Int($0) == place } ?? false
             if isShared { shared.removeFirst() }
             guard let row = try self.view.chunk(chunk.name, in: slot) else {
-                if isShared { return .chunkCondemned(chunk.name) }
+                if isShared || !mayBeNew { return .chunkCondemned(chunk.name) }
                 continue
             }
             switch row.life {
@@ -30,6 +31,13 @@ extension EntryApplication {
             }
         }
         return nil
+    }
+
+    /// Whether what was sealed then cannot have been deleted and forgotten since. (Not by how long
+    /// ago it was: the difference of two times from outside can overflow.)
+    private func isRecent(_ sealed: Timestamp?) -> Bool {
+        guard let sealed else { return false }
+        return sealed > self.now + (.zero - CatalogLimits.newChunkLifetime)
     }
 
     /// Adds a reference to each chunk, and makes those findable that have a fingerprint.
@@ -91,10 +99,14 @@ extension EntryApplication {
     }
 
     /// Takes a reference away; a chunk that loses its last one waits to be condemned.
+    ///
+    /// Nothing happens where no reference is left to take: a count that was wrong must not stop all
+    /// voters of a group at the same entry, at each replay again. The reference audit is what finds
+    /// such counts, and corrects them.
     mutating func release(_ chunk: ChunkReference, in slot: Slot) throws(StoreFault) {
         let key = ChunkKey(slot: slot, name: chunk.name)
         guard var row = try self.view.chunk(chunk.name, in: slot), row.references > 0 else {
-            throw .corrupt("chunk \(key) is referenced and has no reference")
+            return
         }
         self.setReferences(of: key, to: row.references - 1, &row)
         self.set(key, to: row)

@@ -50,6 +50,7 @@ extension ObjectContent: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.placedBy.rawValue)
         writer.write(self.sealedFor.rawValue)
+        writer.writeOptional(self.oldestSealed) { $0.write($1) }
         writer.write(self.manifest)
         writer.write(self.deduplication)
     }
@@ -57,6 +58,9 @@ extension ObjectContent: WireMessage {
     package init(from reader: inout ByteReader) throws(FormatFault) {
         let layout = LayoutVersion(try reader.read())
         let bucketVersion = VersionID(rawValue: try reader.read())
+        let oldestSealed = try reader.readOptional { (reader) throws(FormatFault) in
+            try reader.readTimestamp()
+        }
         let at = reader.offset
         let manifest = try Manifest(from: &reader)
         let deduplication = try Deduplication(from: &reader)
@@ -66,7 +70,8 @@ extension ObjectContent: WireMessage {
         case .chunks, .inline, .parts: throw .invalid(field: "content", offset: at)
         }
         self.init(
-            manifest, placedBy: layout, sealedFor: bucketVersion, deduplication: deduplication)
+            manifest, placedBy: layout, sealedFor: bucketVersion, oldestSealed: oldestSealed,
+            deduplication: deduplication)
     }
 
     /// Whether the content can be that of an object, or a part, of `size` bytes.

@@ -305,13 +305,13 @@ extension ObjectAccess {
         _ chunk: SealedChunk, _ fingerprint: ChunkFingerprint?, _ slot: Slot, at position: Int,
         on loop: any EventLoop
     ) async -> Result<(position: Int, StoredChunk), AccessFault> {
-        let since = loop.now
+        let (since, sealed) = (loop.now, self.environment.wallClock)
         let deadline = self.environment.now + self.cluster.settings.callTimeout
         do throws(AccessFault) {
             let (reference, version) = try await self.chunkWriter.write(
                 chunk, slot: slot, on: loop, deadline: deadline)
             let stored = StoredChunk(
-                reference: reference, origin: .stored(placedBy: version),
+                reference: reference, origin: .stored(placedBy: version, sealed: sealed),
                 fingerprint: fingerprint, since: since)
             return .success((position, stored))
         } catch {

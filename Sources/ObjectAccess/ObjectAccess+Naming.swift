@@ -50,11 +50,11 @@ extension ObjectAccess {
             var draft = ChunkDraft(plain)
             return draft.seal(name, bucketKey: key, isCompressing: isCompressing)
         }
-        let since = loop.now
+        let (since, sealedAt) = (loop.now, self.environment.wallClock)
         let (reference, layoutVersion) = try await self.chunkWriter.write(
             sealed, slot: bucket.bucket.name.slot, on: loop, deadline: deadline)
         return StoredChunk(
-            reference: reference, origin: .stored(placedBy: layoutVersion),
+            reference: reference, origin: .stored(placedBy: layoutVersion, sealed: sealedAt),
             fingerprint: chunk.fingerprint, since: since)
     }
 

@@ -6,8 +6,9 @@ import Primitives
 struct StoredChunk: Sendable {
     /// How it came there.
     enum Origin: Sendable, Equatable {
-        /// It was stored for this body.
-        case stored(placedBy: LayoutVersion)
+        /// It was stored for this body; `sealed` is a reading of the wall clock from before any store
+        /// was sent it.
+        case stored(placedBy: LayoutVersion, sealed: Timestamp)
         /// The bucket had it already, for other objects.
         case shared
     }
@@ -69,12 +70,14 @@ extension ObjectContent {
     init(_ chunks: [StoredChunk], sealedFor version: VersionID) {
         var deduplication = Deduplication.none
         var placedBy: LayoutVersion?
+        var oldestSealed: Timestamp?
         for (place, chunk) in chunks.enumerated() {
             switch chunk.origin {
             case .shared: deduplication.shared.append(UInt16(place))
-            case .stored(let layout):
+            case .stored(let layout, let sealed):
                 // A chunk placed by an older layout makes the commit name that one.
                 placedBy = min(placedBy ?? layout, layout)
+                oldestSealed = min(oldestSealed ?? sealed, sealed)
                 if let fingerprint = chunk.fingerprint {
                     deduplication.entries.append(
                         .init(position: UInt16(place), fingerprint: fingerprint))
@@ -83,6 +86,6 @@ extension ObjectContent {
         }
         self.init(
             .chunks(chunks.map(\.reference)), placedBy: placedBy ?? .none, sealedFor: version,
-            deduplication: deduplication)
+            oldestSealed: oldestSealed, deduplication: deduplication)
     }
 }

@@ -374,7 +374,7 @@ import Wire
 
     private static let goldenEntry = [
         // format, timestamp, one command, its length
-        "01" + "0200000000000000" + "01000000" + "80000000",
+        "01" + "0200000000000000" + "01000000" + "81000000",
         // format, identity: session, sequence, first unacknowledged
         "01" + "01" + "0700000000000000" + "0500000000000000" + "0400000000000000",
         // put: bucket, key, size, tag
@@ -382,8 +382,8 @@ import Wire
         "05000000" + "7461672d31",
         // no sha256, no checksums, no content type, no headers, no metadata
         "00" + "00000000" + "00" + "00000000" + "00000000",
-        // content: layout, bucket's version, format, inline, name, three bytes
-        "0100000000000000" + "0000030000000000" + "01" + "01" + "0900000000000000"
+        // content: layout, bucket's version, no new chunk, format, inline, name, three bytes
+        "0100000000000000" + "0000030000000000" + "00" + "01" + "01" + "0900000000000000"
             + "0100000000000000",
         "03000000" + "010203",
         // no fingerprints, no shared chunks

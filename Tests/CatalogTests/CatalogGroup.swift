@@ -113,6 +113,18 @@ extension CatalogGroup {
         return count
     }
 
+    /// Takes a condemned chunk to where nothing remembers it.
+    func bury(_ counter: UInt64) throws {
+        let (key, store) = (chunkKey(counter), NodeID(1))
+        let authorised = AuthoriseDeletions(grace: .zero, chunks: [.init(key: key, homes: [store])])
+        try self.apply(operation: .authoriseDeletions(authorised))
+        try self.apply(operation: .confirmDeletions(ConfirmDeletions(node: store, chunks: [key])))
+        self.pass(CatalogLimits.tombstoneLifetime)
+        #expect(try self.apply(operation: .forgetChunks([key])) == .chunks([.done]))
+        // The one before was silent for too long.
+        try self.open(client)
+    }
+
     /// All chunks of a manifest, as a reader finds them.
     func chunks(of id: ManifestID, in bucket: BucketName) throws -> [ChunkReference] {
         switch unwrap(try self.view.manifest(id, in: bucket)) {
@@ -182,16 +194,21 @@ func put(
             precondition: precondition))
 }
 
+/// A time that is long ago at no time of a test.
+let lately = Timestamp(milliseconds: .max)
+
 /// An object in chunks.
 func put(
-    _ text: String, chunks: [ChunkReference], tag name: String = "tag-1"
+    _ text: String, chunks: [ChunkReference], oldestSealed: Timestamp? = lately,
+    tag name: String = "tag-1"
 ) -> CatalogOperation {
     .putObject(
         PutObject(
             bucket: photos, key: key(text),
             size: chunks.reduce(0) { $0 + UInt64($1.plainLength) }, entityTag: tag(name),
             content: ObjectContent(
-                .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion)))
+                .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion,
+                oldestSealed: oldestSealed)))
 }
 
 /// An object that shares the manifest of a version of another.

@@ -1,4 +1,5 @@
 import Catalog
+import OrderedStorage
 import Placement
 import Primitives
 import Testing
@@ -52,6 +53,39 @@ import Testing
             try group.view.oldest(in: .unreferenced, through: group.time, limit: 1)
                 == [chunkKey(1)])
         #expect(try self.correct(group, by: -1) == .chunks([.outdated]))
+    }
+
+    @Test func `a reference that a wrong count left nothing of is let go all the same`() throws {
+        let group = try CatalogGroup.withBucket()
+        for name in ["a", "b", "c"] { try group.send(put(name, chunks: [chunk(1)])) }
+        try self.correct(group, by: -3)
+        let gone = try self.life(group)
+        group.pass(.seconds(1))
+        #expect(try group.send(delete("a")) == .objectDeleted(existed: true))
+        #expect(try self.life(group) == gone)
+        try group.apply(operation: .condemnChunks(CondemnChunks(chunks: [chunkKey(1)])))
+        let condemned = try self.life(group)
+        #expect(try group.send(delete("b")) == .objectDeleted(existed: true))
+        #expect(try self.life(group) == condemned)
+        try group.bury(1)
+        #expect(try group.send(delete("c")) == .objectDeleted(existed: true))
+        #expect(try self.life(group) == nil)
+        for queue in ChunkQueue.allCases {
+            #expect(try group.view.oldest(in: queue, through: group.time, limit: 1) == [])
+        }
+    }
+
+    @Test func `an object whose manifest is gone can be deleted`() throws {
+        let group = try CatalogGroup.withBucket()
+        try group.send(put("a", chunks: [chunk(1)]))
+        var loss = WriteBatch()
+        loss.delete(CatalogFamilies.manifests, in: .all)
+        try group.store.write(loss, .unlogged)
+        #expect(try group.send(delete("a")) == .objectDeleted(existed: true))
+        #expect(try group.view.head(key("a"), in: photos) == nil)
+        // What is wrong now is the audit's to find.
+        #expect(try self.life(group) == .referenced(1))
+        #expect(try self.correct(group, by: -1) == .chunks([.done]))
     }
 
     @Test func `a chunk that is condemned by a wrong count is taken back`() throws {

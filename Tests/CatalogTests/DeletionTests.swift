@@ -190,6 +190,48 @@ import Testing
             try group.view.oldest(in: .condemned, through: group.time, limit: 9) == [chunkKey(3)])
     }
 
+    @Test func `a commit that was asleep while its chunk was deleted and forgotten is refused`()
+        throws
+    {
+        let group = try CatalogGroup.withBucket()
+        let sealed = group.time
+        try group.apply(operation: Self.condemn(1, heldBy: NodeID(1)))
+        try group.bury(1)
+        let late = put("late", chunks: [chunk(1)], oldestSealed: sealed)
+        #expect(try group.send(late) == .chunkCondemned(chunk(1).name))
+        #expect(try self.life(group) == nil)
+        #expect(try group.view.head(key("late"), in: photos) == nil)
+    }
+
+    @Test(arguments: [
+        (Duration.zero, true), (.seconds(-9), true),
+        (CatalogLimits.newChunkLifetime + .milliseconds(-1), true),
+        (CatalogLimits.newChunkLifetime, false), (.seconds(86_400 * 365), false),
+    ])
+    func `only a chunk that was sealed lately may be new`(age: Duration, isNew: Bool) throws {
+        let group = try CatalogGroup.withBucket()
+        try group.send(put("known", chunks: [chunk(1)]))
+        let sealed = group.time + (.zero - age)
+        let both = put("both", chunks: [chunk(1), chunk(2)], oldestSealed: sealed)
+        let version = VersionID(index: group.index.next, ordinal: 0)
+        #expect(
+            try group.send(both)
+                == (isNew ? .stored(version, at: group.time) : .chunkCondemned(chunk(2).name)))
+        // What has a row needs no proof of being new.
+        let known = put("again", chunks: [chunk(1)], oldestSealed: sealed)
+        let next = VersionID(index: group.index.next, ordinal: 0)
+        #expect(try group.send(known) == .stored(next, at: group.time))
+    }
+
+    @Test(arguments: [nil, Timestamp(milliseconds: .min)])
+    func `a command that does not say when its new chunks were sealed is refused`(
+        sealed: Timestamp?
+    ) throws {
+        let group = try CatalogGroup.withBucket()
+        let result = try group.send(put("a", chunks: [chunk(1)], oldestSealed: sealed))
+        #expect(result == .chunkCondemned(chunk(1).name))
+    }
+
     @Test
     func `the copies of an upload that was never committed go, each where its store found it`()
         throws

@@ -9,6 +9,8 @@ struct RandomOperations {
     var random: SeededGenerator
 
     private static let tags = ["t1", "t2", "t3"].map { tag($0) }
+    /// Before any time at which a new chunk may get its row.
+    static let longAgo = Timestamp(milliseconds: -100_000_000)
     static let chunkNumbers: Range<UInt64> = 0..<200
     static let fingerprints: [ChunkFingerprint] = (0..<40).map {
         unwrap(ChunkFingerprint(bytes: Array(repeating: $0, count: ChunkFingerprint.sizeBytes)))
@@ -95,7 +97,9 @@ struct RandomOperations {
         }
         let content = ObjectContent(
             .chunks(chunks), placedBy: LayoutVersion(1),
-            sealedFor: self.bucketVersion(bucket, model), deduplication: deduplication)
+            sealedFor: self.bucketVersion(bucket, model),
+            oldestSealed: chunks.first?.name.counter == 7 ? Self.longAgo : lately,
+            deduplication: deduplication)
         return (content, chunks.reduce(0) { $0 + UInt64($1.plainLength) })
     }
 

@@ -126,6 +126,38 @@ import Wire
         #expect(PartNumber.greatest.next == nil)
     }
 
+    @Test func `the bytes of a content in chunks are these`() throws {
+        let content = ObjectContent(
+            .chunks([chunk(1)]), placedBy: LayoutVersion(2), sealedFor: VersionID(rawValue: 3),
+            oldestSealed: Timestamp(milliseconds: 4), deduplication: Deduplication(shared: [0]))
+        let expected: [String] = [
+            // layout, bucket's version, when the oldest was sealed
+            "0200000000000000", "0300000000000000", "01", "0400000000000000",
+            // format, chunks, one: name, plain and sealed length, no exceptions
+            "01", "02", "01000000", "0900000000000000", "0100000000000000", "64000000", "74000000",
+            "00",
+            // no fingerprints, one shared chunk
+            "00000000", "01000000", "0000",
+        ]
+        #expect(Hex.encode(content.encoded) == expected.joined())
+        #expect(try ObjectContent(decoding: content.encoded) == content)
+    }
+
+    @Test(arguments: [
+        ([3], true), ([5, 6], true), ([1, 2, 10], true), ([], true), ([4], false), ([8], false),
+        ([2, 3, 4], false), ([1, 9, 10], false), ([1, 5, 7], false),
+    ])
+    func `a command that leaves out a part of its object is unreadable`(
+        leftOut: [Int], isReadable: Bool
+    ) {
+        let complete = CompleteUpload(
+            upload: UploadTests.upload, key: key("u"), revision: 1,
+            parts: UploadTests.table([(4, 5), (7, 5), (8, 5), (9, 4)]),
+            leftOut: UploadTests.set(leftOut), entityTag: tag("e"))
+        let decoded = try? CompleteUpload(decoding: complete.encoded)
+        #expect(decoded == (isReadable ? complete : nil))
+    }
+
     @Test func `deduplication speaks of chunks that the command has, and of each once`() {
         func isReadable(_ deduplication: Deduplication) -> Bool {
             let content = ObjectContent(

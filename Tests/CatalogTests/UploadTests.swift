@@ -56,7 +56,8 @@ import Wire
                 size: chunks.reduce(0) { $0 + UInt64($1.plainLength) }, entityTag: tag(name),
                 source: .content(
                     ObjectContent(
-                        .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion))))
+                        .chunks(chunks), placedBy: LayoutVersion(1), sealedFor: photosVersion,
+                        oldestSealed: lately))))
     }
 
     private func open(
@@ -355,6 +356,7 @@ import Wire
                     bucket: photos, key: key(text), size: 100, entityTag: tag("e"),
                     content: ObjectContent(
                         .chunks([chunk(1)]), placedBy: LayoutVersion(1), sealedFor: photosVersion,
+                        oldestSealed: lately,
                         deduplication: deduplication)))
         }
         #expect(

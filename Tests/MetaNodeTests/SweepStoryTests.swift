@@ -119,7 +119,8 @@ struct SweepStoryTests {
                 size: manifest == .chunks([]) ? 0 : 100,
                 entityTag: try #require(EntityTag("t")),
                 content: ObjectContent(
-                    manifest, placedBy: LayoutVersion(1), sealedFor: made.version))
+                    manifest, placedBy: LayoutVersion(1), sealedFor: made.version,
+                    oldestSealed: machine.environment.wallClock))
             let result = try await Self.submit(.putObject(put), in: world, through: machine)
             guard case .stored = result else { throw MetaWorld.Tired(what: "the object") }
         }

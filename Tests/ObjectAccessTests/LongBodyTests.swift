@@ -159,6 +159,39 @@ import Testing
             }
         }
     }
+
+    @Test func `a commit says when the first of its chunks was sealed`() throws {
+        let world = try Self.world()
+        world.run {
+            let began = world.node.environment.wallClock
+            let source = SlowSource(
+                someBytes(Self.chunkBytes * 3), pause: .seconds(30), loop: world.loop)
+            _ = try await world.put("slow", source)
+            let sealed = try #require(world.cluster.commits.first?.content.oldestSealed)
+            #expect(sealed - began >= .seconds(30))
+            // With the first byte behind it at the latest.
+            #expect(sealed - began < .seconds(70))
+        }
+    }
+
+    @Test(arguments: [2_000, Self.rowBytes * 2])
+    func `a body whose edge slept for days before its commit is to be sent again`(
+        length: Int
+    ) throws {
+        let world = try Self.world()
+        world.run {
+            // All other clocks are that much ahead.
+            let slept = CatalogLimits.newChunkLifetime
+            world.cluster.group.pass(
+                world.node.environment.wallClock + slept - world.cluster.group.time)
+            await #expect(throws: AccessFault.unavailable("the body came too slowly")) {
+                _ = try await world.put("late", someBytes(length))
+            }
+            await #expect(throws: AccessFault.noSuchKey) { _ = try await world.get("late") }
+            _ = try await world.put("inline", someBytes(10))
+            #expect(try await world.get("inline") == someBytes(10))
+        }
+    }
 }
 
 /// Gives a chunk's worth at a time, with a pause before each.
