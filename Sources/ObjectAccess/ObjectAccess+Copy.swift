@@ -113,14 +113,49 @@ extension ObjectAccess {
     }
 }
 
+extension ObjectAccess {
+    /// Stores bytes of an object as a part of an upload: they are read and stored again.
+    ///
+    /// - Parameters:
+    ///   - loop: the caller's.
+    ///   - choose: which bytes of the source's version, or why none.
+    package func copyPart<Refusal: Error>(
+        _ number: PartNumber, of id: UploadID, of target: ObjectName, from source: ObjectName,
+        on loop: any EventLoop, deadline: Instant,
+        choose: (ObjectHead) -> Result<Range<UInt64>, Refusal>
+    ) async throws(AccessFault) -> Result<StoredPart, Refusal> {
+        let reader = try await self.read(
+            source.key, in: source.bucket, on: loop, deadline: deadline)
+        let range: Range<UInt64>
+        switch choose(reader.head) {
+        case .success(let chosen): range = chosen
+        case .failure(let refusal): return .failure(refusal)
+        }
+        reader.restrict(to: range)
+        let body = ObjectBody(reader)
+        var stated = StatedBody()
+        stated.sizeBytes = UInt64(range.count)
+        do throws(AccessFault) {
+            return .success(
+                try await self.putPart(
+                    number, of: id, of: target.key, in: target.bucket, body, stated: stated,
+                    on: loop, deadline: deadline))
+        } catch { throw body.fault ?? error }
+    }
+}
+
 /// The bytes of an object as the body of another.
 private final class ObjectBody: BodySource {
     private let reader: ObjectReader
+    private let isWhole: Bool
     private var rest: ArraySlice<UInt8> = []
     /// Why reading ended, where that says more than a `BodyFault`.
     private(set) var fault: AccessFault?
 
-    init(_ reader: ObjectReader) { self.reader = reader }
+    init(_ reader: ObjectReader) {
+        self.reader = reader
+        self.isWhole = reader.remainingBytes == reader.head.size
+    }
 
     func next(upTo limit: Int) async throws(BodyFault) -> [UInt8] {
         if self.rest.isEmpty {
@@ -134,8 +169,9 @@ private final class ObjectBody: BodySource {
         return Array(part)
     }
 
-    /// Those of the whole object are those of the copy; a checksum of the parts' checksums is not.
+    /// Those of the whole object are those of the whole copy; a checksum of the parts' checksums is
+    /// not.
     var verifiedChecksums: [ObjectChecksum] {
-        self.reader.head.checksums.filter { $0.partCount == 0 }
+        self.isWhole ? self.reader.head.checksums.filter { $0.partCount == 0 } : []
     }
 }

@@ -28,17 +28,8 @@ package struct CopyRequest: Sendable {
         }
     }
 
-    /// Why the source's version is not to be copied: to a copy, what a reader would be told is
-    /// unchanged is a failed condition as well.
     package func refusal(of head: ObjectHead) -> S3Refusal? {
-        guard let etag = HTTPSyntax.EntityTag(head.entityTag.text) else {
-            return S3Refusal(.internalError, cause: "entity tag \(head.entityTag)")
-        }
-        let current = Validators(etag: etag, lastModified: head.modified)
-        switch self.conditions.verdict(for: .get, current: current) {
-        case .proceed: return nil
-        case .notModified, .failed: return S3Refusal(.preconditionFailed)
-        }
+        self.conditions.refusal(ofCopying: head)
     }
 
     // MARK: Reading
@@ -95,5 +86,20 @@ package struct CopyRequest: Sendable {
     /// What we store is always so; but who asks for it has asked for something.
     private static func changesSomething(_ fields: Fields) -> Bool {
         fields.contains("x-amz-storage-class") || fields.contains("x-amz-server-side-encryption")
+    }
+}
+
+extension Conditions {
+    /// Why the source's version is not to be copied: to a copy, what a reader would be told is
+    /// unchanged is a failed condition as well.
+    package func refusal(ofCopying head: ObjectHead) -> S3Refusal? {
+        guard let etag = HTTPSyntax.EntityTag(head.entityTag.text) else {
+            return S3Refusal(.internalError, cause: "entity tag \(head.entityTag)")
+        }
+        let current = Validators(etag: etag, lastModified: head.modified)
+        switch self.verdict(for: .get, current: current) {
+        case .proceed: return nil
+        case .notModified, .failed: return S3Refusal(.preconditionFailed)
+        }
     }
 }

@@ -32,6 +32,10 @@ extension S3Door {
     func uploadPart(
         _ number: PartNumber, of upload: UploadName, _ key: ObjectKey, _ asked: Asked
     ) async throws(S3Refusal) {
+        if asked.fields.contains("x-amz-copy-source") {
+            let target = ObjectName(bucket: upload.bucket, key: key)
+            return try await self.copyPart(number, of: upload.id, of: target, asked)
+        }
         let put = try PutRequest(asked.exchange.head, payload: asked.requester.acceptance.payload)
         let body = asked.body(put.form)
         let stored: StoredPart

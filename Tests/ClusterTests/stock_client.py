@@ -94,6 +94,76 @@ try:
 except urllib.error.HTTPError as error:
     assert error.code == 403, error
 
+# Uploads in parts: the transfer manager's, and the four steps with presigned URLs for any client.
+with open(source, "wb") as file:
+    file.write(random.Random(3).randbytes(30_000_000))
+s3.upload_file(source, "stock", "large", ExtraArgs={"Metadata": {"made": "in parts"}})
+other.download_file("stock", "large", target)
+assert filecmp.cmp(source, target, shallow=False)
+head = other.head_object(Bucket="stock", Key="large")
+assert head["Metadata"] == {"made": "in parts"} and head["ETag"].endswith('-4"'), head
+at = 5 * 8 * 2**20 // 2 - 5  # In the middle of a part, across the border of a chunk.
+ranged = other.get_object(Bucket="stock", Key="large", Range=f"bytes={at}-{at + 4_999_999}")
+with open(source, "rb") as file:
+    file.seek(at)
+    assert ranged["Body"].read() == file.read(5_000_000)
+
+pieces = [random.Random(number).randbytes(5 * 2**20) for number in (4, 5)] + [b"tail"]
+upload = s3.create_multipart_upload(Bucket="stock", Key="signed", ContentType="text/x-parts")["UploadId"]
+tags = []
+for number, piece in enumerate(pieces, 1):
+    url = (s3, other)[number % 2].generate_presigned_url(
+        "upload_part", {"Bucket": "stock", "Key": "signed", "UploadId": upload, "PartNumber": number})
+    with urllib.request.urlopen(urllib.request.Request(url, data=piece, method="PUT")) as put:
+        tags.append(put.headers["ETag"])
+assert tags == [f'"{hashlib.md5(piece).hexdigest()}"' for piece in pieces], tags
+listed = other.list_multipart_uploads(Bucket="stock")["Uploads"]
+assert [(entry["Key"], entry["UploadId"]) for entry in listed] == [("signed", upload)], listed
+parts = other.list_parts(Bucket="stock", Key="signed", UploadId=upload, MaxParts=2)
+assert [part["Size"] for part in parts["Parts"]] == [5 * 2**20] * 2 and parts["IsTruncated"], parts
+named = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+complete = dict(Bucket="stock", Key="signed", UploadId=upload, MultipartUpload={"Parts": named})
+wrong = [named[0], {"PartNumber": 2, "ETag": tags[0]}]
+refused("InvalidPart", s3.complete_multipart_upload, **{**complete, "MultipartUpload": {"Parts": wrong}})
+refused("InvalidPartOrder", s3.complete_multipart_upload,
+        **{**complete, "MultipartUpload": {"Parts": named[::-1]}})
+small = [named[2], dict(named[0], PartNumber=4)]
+s3.upload_part(Bucket="stock", Key="signed", UploadId=upload, PartNumber=4, Body=pieces[0])
+refused("EntityTooSmall", s3.complete_multipart_upload,
+        **{**complete, "MultipartUpload": {"Parts": small}})
+refused("NoSuchKey", other.get_object, Bucket="stock", Key="signed")
+done = s3.complete_multipart_upload(**complete)
+md5s = b"".join(hashlib.md5(piece).digest() for piece in pieces)
+assert done["ETag"] == f'"{hashlib.md5(md5s).hexdigest()}-3"', done
+assert other.complete_multipart_upload(**complete)["ETag"] == done["ETag"]
+answer = other.get_object(Bucket="stock", Key="signed")
+assert answer["Body"].read() == b"".join(pieces) and answer["ContentType"] == "text/x-parts"
+
+upload = s3.create_multipart_upload(Bucket="stock", Key="given up")["UploadId"]
+s3.upload_part(Bucket="stock", Key="given up", UploadId=upload, PartNumber=1, Body=b"1")
+s3.abort_multipart_upload(Bucket="stock", Key="given up", UploadId=upload)
+refused("NoSuchUpload", other.list_parts, Bucket="stock", Key="given up", UploadId=upload)
+assert "Uploads" not in other.list_multipart_uploads(Bucket="stock")
+
+# Copies: of metadata alone inside a bucket, of a range into a part.
+s3.copy_object(Bucket="stock", Key="copy", CopySource={"Bucket": "stock", "Key": "signed"})
+answer = other.get_object(Bucket="stock", Key="copy")
+assert answer["Body"].read() == b"".join(pieces) and answer["ContentType"] == "text/x-parts"
+s3.copy_object(Bucket="stock", Key="copy", CopySource={"Bucket": "stock", "Key": "signed"},
+               MetadataDirective="REPLACE", Metadata={"colour": "red"})
+assert other.head_object(Bucket="stock", Key="copy")["Metadata"] == {"colour": "red"}
+refused("PreconditionFailed", s3.copy_object, Bucket="stock", Key="copy",
+        CopySource={"Bucket": "stock", "Key": "signed"}, CopySourceIfMatch='"another"')
+upload = s3.create_multipart_upload(Bucket="stock", Key="from a copy")["UploadId"]
+part = s3.upload_part_copy(
+    Bucket="stock", Key="from a copy", UploadId=upload, PartNumber=1,
+    CopySource={"Bucket": "stock", "Key": "signed"}, CopySourceRange="bytes=100-6000099")
+s3.complete_multipart_upload(
+    Bucket="stock", Key="from a copy", UploadId=upload, MultipartUpload={
+        "Parts": [{"PartNumber": 1, "ETag": part["CopyPartResult"]["ETag"]}]})
+answer = other.get_object(Bucket="stock", Key="from a copy")
+assert answer["Body"].read() == b"".join(pieces)[100:6_000_100]
+
 # Removal.
 s3.delete_object(Bucket="stock", Key="new")
 refused("NoSuchKey", other.get_object, Bucket="stock", Key="new")
