@@ -35,6 +35,8 @@ final class GroupDriver {
     /// When an entry was last applied.
     var lastApplied: Instant
     var isMaintaining = false
+    /// Before which the state is not made durable again: the disk had no room for it.
+    var maintenanceResumes: Instant?
     /// The last index that the state holds durably.
     var durablyApplied: LogIndex
     /// Since when the preferred leader, another node, could take over from this one.

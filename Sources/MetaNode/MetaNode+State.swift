@@ -46,13 +46,17 @@ extension MetaNode {
     // MARK: Keeping the log short
 
     func maintainIfDue(_ group: GroupID) {
-        guard let driver = self.groups[group], !driver.isMaintaining,
+        // What is not durable yet is replayed from the log: on a disk without room it can wait.
+        guard self.disk.space != .exhausted, let driver = self.groups[group],
+            !driver.isMaintaining,
+            driver.maintenanceResumes.map({ $0 <= self.environment.now }) ?? true,
             driver.unflushedBytes >= self.settings.log.flushBytes
                 || driver.unflushedBytes >= self.settings.log.idleFlushBytes
                     && (self.isIdle(driver) || self.disk.space != .ample)
         else { return }
         driver.isMaintaining = true
-        self.reclaimableBytes += driver.unflushedBytes
+        let flushedBytes = driver.unflushedBytes
+        self.reclaimableBytes += flushedBytes
         driver.unflushedBytes = 0
         let applied = driver.applied
         let heldByAll = driver.heldByAll
@@ -67,6 +71,8 @@ extension MetaNode {
             switch outcome {
             case .success(let (durable, anchor)):
                 self.post(.maintained(group, durable: durable, truncate: anchor))
+            case .failure(.store(.full)):
+                await self.postponeMaintenance(of: group, of: flushedBytes)
             case .failure(.store(let fault)):
                 await self.endUnwritten("the state of group \(group)", fault)
             case .failure(.damaged(let group, let reason)):
@@ -77,13 +83,25 @@ extension MetaNode {
         }
     }
 
+    private static let maintenancePause = Duration.seconds(1)
+
+    /// A state without a log of its own has lost nothing when its tables found no room.
+    private func postponeMaintenance(of group: GroupID, of flushedBytes: Int) {
+        guard let driver = self.groups[group] else { return }
+        self.logger.warning("no room to make the state durable", ["group": "\(group)"])
+        driver.isMaintaining = false
+        driver.unflushedBytes += flushedBytes
+        driver.maintenanceResumes = self.environment.now + Self.maintenancePause
+    }
+
     private func isIdle(_ driver: GroupDriver) -> Bool {
         self.environment.now - driver.lastApplied >= self.settings.log.idleTime
     }
 
     /// Gives back the disk space of entries that have ended, once nothing is going on.
     func reclaimIfDue() {
-        guard !self.isReclaiming, self.reclaimableBytes >= self.settings.log.reclaimBytes,
+        guard !self.isReclaiming, self.disk.space != .exhausted,
+            self.reclaimableBytes >= self.settings.log.reclaimBytes,
             self.disk.space != .ample
                 || self.groups.values.allSatisfy({ !$0.isMaintaining && self.isIdle($0) })
         else { return }

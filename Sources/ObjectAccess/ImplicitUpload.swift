@@ -86,6 +86,27 @@ extension ObjectAccess {
         }
     }
 
+    /// Submits what makes something of an upload's parts. Where it is certain that nothing came of
+    /// it, nobody will name them any more: they are given up at once, because a disk that was full
+    /// needs their room to recover. After an unknown outcome they may be an object's.
+    func submit(
+        _ operation: CatalogOperation, with upload: ImplicitUpload, on loop: any EventLoop,
+        deadline: Instant
+    ) async throws(AccessFault) -> CommandResult {
+        do throws(AccessFault) {
+            return try await self.submit(operation, deadline: deadline)
+        } catch {
+            switch error {
+            case .diskFull, .unavailable, .overloaded: self.abandon(upload, on: loop)
+            case .outcomeUnknown, .broken, .noSuchBucket, .noSuchKey, .noSuchUpload,
+                .bucketNotEmpty, .bucketTaken, .preconditionFailed, .bodyMismatch,
+                .bodyIncomplete, .bodyTooLarge, .source, .unreadable:
+                break
+            }
+            throw error
+        }
+    }
+
     /// Ends an implicit upload that came to nothing, without keeping anybody waiting. Where this
     /// fails the upload is abandoned, and goes as such.
     func abandon(_ upload: ImplicitUpload, on loop: any EventLoop) {

@@ -87,7 +87,8 @@ extension ObjectAccess {
                 upload: rows.name, key: key, revision: rows.revision, parts: rows.parts,
                 entityTag: digests.entityTag, sha256: digests.sha256, checksums: checksums,
                 precondition: options.precondition)
-            result = try await self.submit(.completeUpload(complete), deadline: deadline)
+            result = try await self.submit(
+                .completeUpload(complete), with: rows, on: loop, deadline: deadline)
         }
         if case .stored(let version, let modified) = result {
             return StoredObject(

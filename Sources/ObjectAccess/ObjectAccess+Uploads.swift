@@ -131,7 +131,8 @@ extension ObjectAccess {
             ) { part(.content(ObjectContent($0, sealedFor: open.bucket.version))) }
         case .upload(let rows):
             let source = PartSource.upload(rows.name.id, revision: rows.revision, rows.parts)
-            result = try await self.submit(part(source), deadline: commitDeadline)
+            result = try await self.submit(
+                part(source), with: rows, on: loop, deadline: commitDeadline)
         }
         guard case .partStored(_, let modified) = result else {
             if case .upload(let rows) = outcome { self.abandon(rows, on: loop) }
