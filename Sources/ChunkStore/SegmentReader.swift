@@ -18,14 +18,9 @@ struct SegmentReader {
         _ run: Range<Int>, of name: ChunkName, at place: ChunkIndex.Place
     ) throws(Fault) -> (lengths: [UInt32], sealed: [UInt8]) {
         let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
-        let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
-        let header = try Self.reading { () throws(FileFault) in
-            try file.read(headerBytes, at: place.offset)
-        }
-        guard
-            case .chunk(let record)? = Self.header(header, place.segment, place.offset),
-            record.name == name, run.upperBound <= record.frames.count
-        else { throw .noRecord }
+        let record = try self.record(of: name, at: place)
+        guard run.upperBound <= record.frames.count else { throw .noRecord }
+        let headerBytes = SegmentFormat.headerBytes(frameCount: record.frames.count)
         let range = record.frames.sealedRange(ofFrames: run)
         let sealed = try Self.reading { () throws(FileFault) in
             try file.read(range.count, at: place.offset + UInt64(headerBytes + range.lowerBound))
@@ -49,6 +44,21 @@ struct SegmentReader {
     func isWhole(_ name: ChunkName, at place: ChunkIndex.Place) throws(Fault) -> Bool {
         let frames = try self.frames(0..<Int(place.frameCount), of: name, at: place)
         return !frames.lengths.contains(0)
+    }
+
+    /// The record of a chunk that stands somewhere.
+    func record(
+        of name: ChunkName, at place: ChunkIndex.Place
+    ) throws(Fault) -> SegmentFormat.Record {
+        let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
+        let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
+        let header = try Self.reading { () throws(FileFault) in
+            try file.read(headerBytes, at: place.offset)
+        }
+        guard case .chunk(let record)? = Self.header(header, place.segment, place.offset),
+            record.name == name
+        else { throw .noRecord }
+        return record
     }
 
     private static func reading<Value>(

@@ -229,13 +229,18 @@ extension SegmentWriter.Result {
     }
 
     /// The answer for a chunk that the index has; nil when its copy here is not whole, and another
-    /// must be written. Only what reads back is called stored.
+    /// must be written. Only what reads back is called stored, and only the very same frames: names
+    /// are given once, unless a machine was set back to an earlier state of its memory.
     private func answer(
         again record: SegmentFormat.Record, at place: ChunkIndex.Place
     ) -> SegmentWriter.Answer? {
         do throws(SegmentReader.Fault) {
             let reader = SegmentReader(files: self.writer.files)
-            return try reader.isWhole(record.name, at: place) ? .done : nil
+            guard try reader.isWhole(record.name, at: place) else { return nil }
+            guard try reader.record(of: record.name, at: place).frames == record.frames else {
+                return .device("chunk \(record.name) is here already, with other bytes")
+            }
+            return .done
         } catch {
             switch error {
             case .noRecord, .file(.notFound): return nil
