@@ -31,7 +31,6 @@ package final class ClusterClient: Sendable {
         /// Nodes whose connection broke and did not come back.
         var gone: Set<NodeID> = []
         var jitter: SeededGenerator
-        var badCopies = BadCopyFilings()
     }
 
     package init(
@@ -197,8 +196,6 @@ package struct ClusterClientCounters: Sendable {
     package let staleSlots: Counter
     package let outcomesUnknown: Counter
     package let refreshesFailed: Counter
-    package let badCopiesFiled: Counter
-    package let badCopiesHeldBack: Counter
 
     package init(_ registry: MetricsRegistry) {
         self.commands = registry.counter(
@@ -216,11 +213,5 @@ package struct ClusterClientCounters: Sendable {
         self.refreshesFailed = registry.counter(
             "holdfast_cluster_refreshes_failed_total",
             help: "Failed attempts to refresh the tables.")
-        self.badCopiesFiled = registry.counter(
-            "holdfast_cluster_bad_copies_filed_total",
-            help: "Missing or bad copies of chunks noted in metadata.")
-        self.badCopiesHeldBack = registry.counter(
-            "holdfast_cluster_bad_copies_held_back_total",
-            help: "Complaints of bad copies made before, too often, or in vain.")
     }
 }
