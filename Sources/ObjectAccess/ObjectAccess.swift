@@ -252,8 +252,9 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     /// Plain bytes that readers may hold together: two thirds of it are kept for readers that are
     /// given one frame at a time, so that a thousand slow ones go on beside each other.
     package var readBudgetBytes = 96 << 20
-    /// The largest body one request may bring.
-    package var largestBodyBytes: UInt64 = 5 << 30
+    /// The largest body one request may bring. Amazon S3 stops at 5 GiB; here a body of any length
+    /// passes in constant memory, and its rows are written as it comes.
+    package var largestBodyBytes: UInt64 = 1 << 40
     /// How long stored chunks of a body wait for the rest of their row before they are written down
     /// without it.
     package var rowPatience: Duration = .seconds(600)

@@ -27,7 +27,7 @@ extension Subcommand {
                                  not given
               --largest-body-mib N
                                  the largest object, or part of one, that a single request may
-                                 bring, 1 to 4194304; 5120 when not given, as Amazon S3 has it
+                                 bring, 1 to 4194304; 1048576 (1 TiB) when not given
               --compression on|off
                                  whether this edge compresses what it stores where a sample says
                                  that it pays; on when not given. Either way all is read
