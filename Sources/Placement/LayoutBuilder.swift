@@ -19,7 +19,7 @@ package enum LayoutBuilder {
     /// Three nodes lost at once lose data when they are one of the sets, so the odds are at most
     /// this many times (nodes + 3) in all the triples there are: at 1,000 nodes 1 in 14,000, where
     /// homes drawn by lot for each of 65,536 partitions would make it 1 in 2,500. Fewer sets would
-    /// better the odds and slow the repair of a node, which each of its sets gives two helpers. A
+    /// better the odds and slow the repair of a node, which each of its sets gives two sources. A
     /// new table takes two thirds of the limit, so that a rebuild seldom has to merge sets.
     package static let homeSetsPerNodeLimit = 12
     /// One line of so many nodes fills the table of sets.
