@@ -49,6 +49,25 @@ struct ChunkStoreTests {
         }
     }
 
+    @Test func `other bytes under a name that is taken are refused, and harm nothing`() {
+        let machine = StoreMachine()
+        machine.run { store in
+            let chunk = TestChunk(1, plainBytes: 5000)
+            let other = TestChunk(2, plainBytes: 5000)
+            #expect(await store.put(chunk) == .stored)
+            #expect(await store.put(chunk) == .stored)
+            let impostor = PutChunkRequest(
+                name: chunk.name, slot: chunk.request.slot, frames: other.request.frames)
+            let answer = await store.put(impostor, other.body)
+            guard case .device(let reason) = answer else {
+                Issue.record("the other bytes were answered with \(answer)")
+                return
+            }
+            #expect(reason.contains("with other bytes"))
+            #expect(await store.holds(chunk))
+        }
+    }
+
     @Test func `chunks that arrive during a sync share the next one`() {
         let machine = StoreMachine()
         machine.run { store in

@@ -40,6 +40,8 @@ final class FakeCluster: Peers, @unchecked Sendable {
     var moods: [NodeID: Mood] = [:]
     /// Whether a commit that is applied is never answered.
     var losesAnswersOfCommits = false
+    /// Whether the group's disks have no room for the end of an upload.
+    var hasNoRoomToComplete = false
     private(set) var copies: [NodeID: [ChunkName: Copy]] = [:]
     private(set) var commits: [PutObject] = []
     /// For each commit, how many nodes held each of its chunks when it came.
@@ -200,6 +202,9 @@ extension FakeCluster {
             if case .allocateIncarnation = command.operation {
                 results.append(.incarnation(7))
                 continue
+            }
+            if case .completeUpload = command.operation, self.hasNoRoomToComplete {
+                return PeerResponse(head: ProposeAnswer.refused(.diskFull).encoded)
             }
             self.note(command.operation)
             results += try self.group.apply([command])

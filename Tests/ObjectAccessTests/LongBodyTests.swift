@@ -108,6 +108,27 @@ import Testing
         }
     }
 
+    @Test func `a long body that finds the groups' disks full at its end pins no room there`()
+        throws
+    {
+        let world = try Self.world()
+        world.cluster.hasNoRoomToComplete = true
+        world.run {
+            do {
+                _ = try await world.put("long", someBytes(Self.rowBytes * 2))
+                Issue.record("the put was acknowledged")
+            } catch {
+                guard case .diskFull? = error as? AccessFault else { throw error }
+            }
+            try await world.loop.sleep(for: .seconds(1))
+            #expect(world.access.counters.longBodiesAbandoned.value == 1)
+            let isAborted = world.cluster.operations.contains { operation in
+                if case .abortUpload = operation { true } else { false }
+            }
+            #expect(isAborted)
+        }
+    }
+
     @Test func `a reader of what was deleted and swept ends with a fault, never with less`() throws
     {
         let world = try Self.world { $0.cacheBytes = 1 }

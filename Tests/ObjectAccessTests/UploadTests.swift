@@ -176,7 +176,7 @@ import Testing
     }
 }
 
-/// Counts calls; touched on the simulator's thread only.
+/// Counts calls. `@unchecked Sendable`: touched on the simulator's thread only.
 final class Counting: @unchecked Sendable {
     private(set) var count = 0
     func next() -> Int {

@@ -129,4 +129,37 @@ import Testing
                 <ChecksumType>COMPOSITE</ChecksumType></CopyObjectResult>
                 """)
     }
+
+    // Parts of other objects.
+
+    private static func part(_ range: String?) throws(S3Refusal) -> PartCopyRequest {
+        let fields =
+            [("x-amz-copy-source", "photos/a")]
+            + (range.map { [("x-amz-copy-source-range", $0)] } ?? [])
+        guard let head = parsedHead("PUT", "/photos/b", fields) else {
+            throw S3Refusal(.invalidRequest)
+        }
+        return try PartCopyRequest(head.fields)
+    }
+
+    /// The source has one byte.
+    @Test(arguments: [nil, "bytes=0-0"] as [String?])
+    func `a part is the whole of its source or the bytes that are named`(range: String?) throws {
+        #expect(try Self.part(range).range(of: Self.head()) == .success(0..<1))
+    }
+
+    @Test(arguments: [
+        "bytes=0-1", "bytes=1-1", "bytes=0-18446744073709551615", "bytes=1-0", "bytes=-1",
+        "bytes=0-", "bytes=+0-0", "bytes=0-0,0-0", "0-0", "",
+    ])
+    func `bytes that the source does not have, or that are no range, are refused`(
+        range: String
+    ) throws {
+        let head = try Self.head()
+        var refusal: S3Refusal?
+        do throws(S3Refusal) { _ = try Self.part(range).range(of: head).get() } catch {
+            refusal = error
+        }
+        #expect(refusal?.code == "InvalidArgument")
+    }
 }
