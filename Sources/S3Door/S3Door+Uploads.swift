@@ -1,5 +1,6 @@
 import Catalog
 import HTTPSyntax
+import HTTPTransport
 import ObjectAccess
 import ObjectExchange
 import Primitives
@@ -103,11 +104,12 @@ extension S3Door {
             }
         }
         let object = try outcome.get()
+        let scheme = asked.exchange.request.isSecure ? "https" : "http"
         let host = asked.fields.text("host") ?? ""
         let path = String(decoding: asked.exchange.head.path, as: UTF8.self)
         await asked.exchange.respond(
             xml: UploadDocuments.completed(
-                key, in: upload.bucket, location: "http://\(host)\(path)",
+                key, in: upload.bucket, location: "\(scheme)://\(host)\(path)",
                 entityTag: object.entityTag.text, checksums: object.checksums))
     }
 
