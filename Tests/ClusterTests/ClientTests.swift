@@ -136,7 +136,7 @@ extension ClusterFixture {
         defer { client.closeUnused() }
         let request = try OutgoingRequest(.get, target: target, host: edge.host)
         let response = try await client.send(
-            request, to: edge.endpoint, deadline: self.cluster.loop.now + .seconds(20))
+            request, to: edge.endpoint, deadline: self.cluster.loop.now + .seconds(60))
         return (response.head.status, try await response.collect(limit: 1 << 20))
     }
 }

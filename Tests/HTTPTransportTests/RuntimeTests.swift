@@ -18,7 +18,7 @@ private func converse(
     func note(_ method: Method, _ target: String, _ body: RequestBody = .none) async throws {
         let response = try await client.send(
             try OutgoingRequest(method, target: target, host: "h"), to: endpoint, body: body,
-            deadline: now + .seconds(60))
+            deadline: now + .seconds(300))
         let bytes = try await response.collect(limit: 4_000_000)
         notes.append("\(response.head.status.rawValue) \(bytes.count) \(StableHash.of(bytes))")
     }
@@ -66,6 +66,26 @@ private final class Keeper: HTTPResponder {
 }
 
 @Suite struct RuntimeTests {
+    /// A machine that stalls for seconds must not look like a slow peer here.
+    private static let patience = Duration.seconds(300)
+
+    private static var serverSettings: HTTPServerSettings {
+        var settings = HTTPServerSettings()
+        settings.headTimeout = Self.patience
+        settings.idleTimeout = Self.patience
+        settings.handshakeTimeout = Self.patience
+        settings.rateWindow = Self.patience
+        return settings
+    }
+
+    private static var clientSettings: HTTPClientSettings {
+        var settings = HTTPClientSettings()
+        settings.connectTimeout = Self.patience
+        settings.idleTimeout = Self.patience
+        settings.rateWindow = Self.patience
+        return settings
+    }
+
     /// Serves on real sockets and talks to the server, from loop to loop.
     private func converseOverSockets(
         server security: (any ChannelSecurity)?, client clientSecurity: (any ChannelSecurity)?,
@@ -73,12 +93,14 @@ private final class Keeper: HTTPResponder {
     ) async throws -> [String] {
         let environment = RealEnvironment(loopCount: 2)
         defer { environment.stop() }
-        let server = HTTPServer(environment, security: security, responder: Keeper())
+        let server = HTTPServer(
+            environment, settings: Self.serverSettings, security: security, responder: Keeper())
         let address = try await server.start(on: SocketAddress(host: "127.0.0.1", port: 0))
         let loop = environment.loops[1]
         let notes = Mutex<[String]>([])
         let work = loop.spawn {
-            let client = HTTPClient(environment, loop: loop, security: clientSecurity)
+            let client = HTTPClient(
+                environment, loop: loop, security: clientSecurity, settings: Self.clientSettings)
             let endpoint = HTTPEndpoint(address, secureHost: secureHost)
             do {
                 let result = try await converse(client, endpoint, now: loop.now)
@@ -89,7 +111,7 @@ private final class Keeper: HTTPResponder {
             client.closeUnused()
         }
         await work.finished()
-        await server.drain(by: environment.now + .seconds(10))
+        await server.drain(by: environment.now + Self.patience)
         #expect(server.connectionCount == 0)
         return notes.withLock { $0 }
     }

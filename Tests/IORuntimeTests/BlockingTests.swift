@@ -1,3 +1,4 @@
+import Foundation
 import IORuntime
 import Primitives
 import Synchronization
@@ -88,7 +89,8 @@ import Testing
         private let isOpen = Atomic(false)
         func open() { self.isOpen.store(true, ordering: .releasing) }
         @Sendable func wait() -> Bool {
-            while !self.isOpen.load(ordering: .acquiring) {}
+            // Not a bare loop: it would take a core from the thread that it waits for.
+            while !self.isOpen.load(ordering: .acquiring) { usleep(50) }
             return true
         }
     }

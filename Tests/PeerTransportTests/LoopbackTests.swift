@@ -28,11 +28,19 @@ import Testing
                     environment: parts.0, loop: parts.0.loops[0],
                     identity: PeerIdentityCard(
                         node: NodeID(UInt32(index + 1)), cluster: cluster, security: parts.1),
-                    answerer: Answerer.echo, events: events)
+                    answerer: Answerer.echo, limits: Self.patientLimits, events: events)
             }
             let address = try self.switchboards[1].listen(
                 on: SocketAddress(host: "127.0.0.1", port: 0))
             self.switchboards[0].setAddresses([NodeID(2): address])
+        }
+
+        /// A machine that stalls for seconds must not look like a silent peer here.
+        private static var patientLimits: PeerLimits {
+            var limits = PeerLimits()
+            limits.handshakeLimit = .seconds(300)
+            limits.silenceLimit = .seconds(300)
+            return limits
         }
 
         private static func securities(
@@ -61,7 +69,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Security.allCases)
+    @Test(.timeLimit(.minutes(5)), arguments: Security.allCases)
     func `calls of all sizes cross real sockets`(security: Security) async throws {
         let pair = try Pair(security)
         defer { pair.stop() }
@@ -76,7 +84,7 @@ import Testing
                         let request = PeerRequest(
                             kind: 1, head: patterned(number * 3, number),
                             body: [patterned(size, number)])
-                        let result = await asker.result(2, request, within: .seconds(30), on: loop)
+                        let result = await asker.result(2, request, within: .seconds(300), on: loop)
                         guard case .success(let response) = result else { return false }
                         return response.head == request.head
                             && response.body.whole == request.body.whole
@@ -88,7 +96,7 @@ import Testing
         #expect(good.withLock { $0 } == 120)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Security.allCases)
+    @Test(.timeLimit(.minutes(5)), arguments: Security.allCases)
     func `a caller on another loop is served too, and hears of the end`(
         security: Security
     ) async throws {
@@ -98,7 +106,7 @@ import Testing
         let asker = pair.switchboards[0]
         let here = pair.environments[1].loops[0]
         let first = await asker.result(
-            2, PeerRequest(kind: 1, head: [1]), within: .seconds(10), on: here)
+            2, PeerRequest(kind: 1, head: [1]), within: .seconds(300), on: here)
         #expect(first == .success(PeerResponse(head: [1])))
         pair.switchboards[1].close()
         while !journal.lines.contains("gone(2)") {
@@ -106,7 +114,7 @@ import Testing
         }
         #expect(journal.lines == ["up(2)", "lost(2)", "gone(2)"])
         let last = await asker.result(
-            2, PeerRequest(kind: 1, head: [1]), within: .seconds(10), on: here)
+            2, PeerRequest(kind: 1, head: [1]), within: .seconds(300), on: here)
         #expect(last == .failure(.unreachable(NodeID(2))))
     }
 }
