@@ -34,6 +34,13 @@ extension RaftReplica {
             applied: anchor.index)
     }
 
+    /// Whether every write is reported, and everything that is committed and durable is applied.
+    package var isQuiet: Bool {
+        !self.log.hasUnwritten && !self.log.hasWritesUnderWay
+            && self.applied == self.handedToApply
+            && self.handedToApply >= min(self.commit, self.log.persisted)
+    }
+
     /// The storage has let go of the entries through `anchor`.
     mutating func truncated(through anchor: LogAnchor) {
         invariant(

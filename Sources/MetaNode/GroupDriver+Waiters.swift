@@ -100,6 +100,7 @@ extension GroupDriver {
         self.inLog = [:]
         self.reading = [:]
         self.readsAwaitingApply = []
+        self.waitsForQuiet.take()?.resume(returning: false)
     }
 }
 

@@ -12,7 +12,9 @@ import Wire
 /// that made it.
 final class GroupDriver {
     let group: GroupID
-    let state: GroupState
+    /// The state that is applied to; replaced when a snapshot is installed, while the group stands
+    /// still.
+    var state: GroupState
     var replica: RaftReplica
     /// What the log's rows say, as of the last write that was queued.
     var standing: RaftLogTables.Standing
@@ -35,6 +37,14 @@ final class GroupDriver {
     /// When an entry was last applied.
     var lastApplied: Instant
     var isMaintaining = false
+    /// Requests to the log's storage that are not answered yet.
+    var loadsUnderWay = 0
+    /// The group stands still: it takes in nothing but the ends of what it had begun, so that its
+    /// state, or the group itself, can be exchanged. Set and cleared by `MetaNode.halt` and
+    /// `resume`.
+    var isHalted = false
+    /// Waits until nothing is under way any more; hears false when the node stops.
+    var waitsForQuiet: UnsafeContinuation<Bool, Never>?
     /// Before which the state is not made durable again: the disk had no room for it.
     var maintenanceResumes: Instant?
     /// The last index that the state holds durably.
@@ -57,19 +67,26 @@ final class GroupDriver {
         self.lastApplied = now
     }
 
+    /// A group as its rows and its state remember it.
+    convenience init(
+        _ opened: OpenedMeta.Group, _ settings: MetaSettings, _ environment: any Environment
+    ) {
+        let configuration = settings.raftConfiguration(
+            of: opened.state.group, randomness: environment.randomBytes(8))
+        self.init(
+            group: opened.state.group, state: opened.state,
+            replica: RaftReplica(
+                configuration: configuration, hardState: opened.standing.hardState,
+                log: opened.log, applied: opened.applied),
+            standing: opened.standing, applied: opened.applied, now: environment.now)
+    }
+
     /// What all voters are known to hold, as far as this leader knows.
     var heldByAllVoters: LogIndex {
         let status = self.replica.status
         guard status.role == .leader else { return .zero }
         return status.peers.map(\.match).min() ?? status.persisted
     }
-}
-
-/// The state machine of one group on its store; what the pool needs to apply and to answer.
-package struct GroupState: Sendable {
-    package let group: GroupID
-    package let store: any OrderedStore
-    let catalog: Catalog
 }
 
 /// Commands that share one entry, and who waits for which of them.

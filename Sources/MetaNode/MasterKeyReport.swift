@@ -37,7 +37,7 @@ extension MetaNode {
 
     package nonisolated func masterKeyReport() async -> MasterKeyReport {
         var waiting: [MasterKeyReport.Waiting] = []
-        for group in self.states.keys.sorted() {
+        for group in self.states.groups {
             let keys = await self.knownMasterKeys(of: group)
             waiting.append(.init(group: group, secrets: keys.secretsUnderOlderKeys))
         }

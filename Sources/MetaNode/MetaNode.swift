@@ -40,16 +40,22 @@ package actor MetaNode {
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
-    package nonisolated let states: [GroupID: GroupState]
+    package nonisolated let states: GroupStates
+    nonisolated let stores: any StoreFactory
 
     var groups: [GroupID: GroupDriver]
-    let groupOrder: [GroupID]
+    /// The groups in order; they come and go by `addGroup` and `removeGroup`.
+    var groupOrder: [GroupID]
+    /// Groups that are being opened.
+    var groupsOpening: Set<GroupID> = []
 
     /// Writes that wait for the one on its way.
-    private var writes: [(group: GroupID, write: LogWrite)] = []
-    private var isWriting = false
+    var writes: [(group: GroupID, write: LogWrite)] = []
+    var isWriting = false
     /// Rows of the log that end with the next synced write.
     var truncations: [(group: GroupID, through: LogAnchor)] = []
+    /// Changes of the rows of groups that stand still; each is in the next synced write.
+    var rowChanges: [RowChange] = []
     /// Bytes that were applied and whose entries have ended since space was last given back.
     var reclaimableBytes = 0
     var isReclaiming = false
@@ -114,7 +120,8 @@ package actor MetaNode {
 
     init(
         _ opened: OpenedMeta, _ settings: MetaSettings, _ environment: any Environment,
-        _ loop: any EventLoop, _ peers: any Peers, _ secrets: MetaSecrets,
+        _ loop: any EventLoop, _ stores: any StoreFactory, _ peers: any Peers,
+        _ secrets: MetaSecrets,
         _ end: @escaping ProcessEnd, _ layout: @escaping @Sendable () -> Layout?,
         _ registry: MetricsRegistry, _ logger: Logger
     ) {
@@ -132,19 +139,11 @@ package actor MetaNode {
         self.end = end
         self.logger = logger
         self.groupOrder = opened.groups.map(\.state.group).sorted()
-        self.states = Dictionary(
-            uniqueKeysWithValues: opened.groups.map { ($0.state.group, $0.state) })
+        self.stores = stores
+        self.states = GroupStates(opened.groups.map(\.state))
         var groups: [GroupID: GroupDriver] = [:]
         for group in opened.groups {
-            let configuration = settings.raftConfiguration(
-                of: group.state.group, randomness: environment.randomBytes(8))
-            groups[group.state.group] = GroupDriver(
-                group: group.state.group, state: group.state,
-                replica: RaftReplica(
-                    configuration: configuration, hardState: group.standing.hardState,
-                    log: group.log,
-                    applied: group.applied),
-                standing: group.standing, applied: group.applied, now: environment.now)
+            groups[group.state.group] = GroupDriver(group, settings, environment)
         }
         self.groups = groups
         self.nextHandBackCheck = environment.now
@@ -189,6 +188,8 @@ package actor MetaNode {
     package func stop() {
         self.isStopped = true
         for group in self.groupOrder { self.groups[group]?.giveUpAll() }
+        for change in self.rowChanges { change.done.resume(returning: false) }
+        self.rowChanges = []
     }
 
     // MARK: A turn
@@ -216,6 +217,7 @@ package actor MetaNode {
         self.sendAll()
         self.writeIfIdle()
         for group in self.groupOrder { self.applyIfIdle(group) }
+        self.tellWhoWaitsForQuiet()
         self.measureDiskIfDue()
     }
 
@@ -247,8 +249,12 @@ package actor MetaNode {
                 self.step(item.group, .message(item.message))
             }
         case .propose(let group, let commands, let ticket, let answer):
-            guard self.groups[group] != nil else {
+            guard let driver = self.groups[group] else {
                 answer.resume(returning: .refused(.noSuchGroup))
+                return
+            }
+            guard !driver.isHalted else {
+                answer.resume(returning: .refused(.notLeader(hint: nil)))
                 return
             }
             proposals[group, default: []].append(
@@ -256,6 +262,10 @@ package actor MetaNode {
         case .read(let group, let ticket, let answer):
             guard let driver = self.groups[group] else {
                 answer.resume(returning: .failure(.noSuchGroup))
+                return
+            }
+            guard !driver.isHalted else {
+                answer.resume(returning: .failure(.notLeader(hint: nil)))
                 return
             }
             driver.reading[ticket] = ReadWaiter(ticket: ticket, answer: answer)
@@ -275,6 +285,7 @@ package actor MetaNode {
         case .applied(let group, let run):
             self.finishApplying(run, in: group)
         case .loaded(let group, let entries):
+            self.groups[group]?.loadsUnderWay -= 1
             self.step(group, .loaded(entries))
         case .maintained(let group, let durable, let truncate):
             self.finishMaintaining(group, durable, truncate)
@@ -304,8 +315,12 @@ package actor MetaNode {
         }
     }
 
+    /// A group that stands still takes in nothing but the ends of what it had begun.
     func step(_ group: GroupID, _ input: RaftInput) {
-        self.groups[group]?.replica.step(input)
+        guard let driver = self.groups[group], !driver.isHalted || input.endsSomething else {
+            return
+        }
+        driver.replica.step(input)
     }
 
     /// In the order that `Effects` states; what is queued here leaves at the end of the turn in the
@@ -389,73 +404,6 @@ package actor MetaNode {
         }
     }
 
-    // MARK: The log
-
-    /// One synced batch over all groups; what comes up meanwhile waits for the next one.
-    private func writeIfIdle() {
-        guard !self.isWriting, !(self.writes.isEmpty && self.truncations.isEmpty) else { return }
-        var batch = WriteBatch()
-        var done: [(group: GroupID, token: WriteToken, messages: [Outgoing])] = []
-        var taken = 0
-        for (group, write) in self.writes {
-            guard let driver = self.groups[group] else { continue }
-            if batch.sizeBytes >= self.settings.logBatchBytes { break }
-            taken += 1
-            if !write.isEmpty {
-                RaftLogTables.add(write, of: group, &driver.standing, to: &batch)
-            }
-            done.append((group, write.token, write.messages))
-        }
-        self.writes.removeFirst(taken)
-        for (group, anchor) in self.truncations {
-            guard let driver = self.groups[group] else { continue }
-            RaftLogTables.addTruncation(
-                through: anchor, of: group, &driver.standing, to: &batch)
-        }
-        self.truncations = []
-        self.isWriting = true
-        self.bytesSinceMeasured += UInt64(batch.sizeBytes)
-        let finished = done
-        let synced = batch
-        let store = self.tables.store
-        if !synced.isEmpty { self.counters.logSyncs.add() }
-        self.loop.spawn {
-            guard !synced.isEmpty else { return self.post(.written(finished)) }
-            let fault = await self.environment.blocking(.log) { () -> StoreFault? in
-                do throws(StoreFault) {
-                    try store.write(synced, .synced)
-                    return nil
-                } catch { return error }
-            }
-            if let fault { await self.endUnwritten("the Raft log", fault) }
-            self.post(.written(finished))
-        }
-    }
-
-    private func load(_ request: LoadRequest, _ driver: GroupDriver) {
-        let tables = self.tables
-        let group = driver.group
-        self.loop.spawn {
-            do throws(RaftLogTables.Fault) {
-                let entries = try await self.environment.blocking(.metadata) {
-                    () throws(RaftLogTables.Fault) in try tables.load(request, of: group)
-                }
-                self.post(.loaded(group, entries))
-            } catch {
-                switch error {
-                case .damaged(let group, let reason):
-                    await self.stopDamaged("group \(group): \(reason)")
-                case .store(let fault):
-                    self.logger.warning(
-                        "the log cannot be read", ["group": "\(group)", "reason": "\(fault)"])
-                    let failed = LoadedEntries(
-                        peer: request.peer, from: request.from, outcome: .failed)
-                    self.post(.loaded(group, failed))
-                }
-            }
-        }
-    }
-
     // MARK: What happened
 
     private func roleChanged(_ change: RoleChange, _ driver: GroupDriver) {
@@ -474,7 +422,7 @@ package actor MetaNode {
         self.loop.spawn { await self.auditWhileLeading(group, in: term) }
     }
 
-    private func stopDamaged(_ reason: String) {
+    func stopDamaged(_ reason: String) {
         self.stop()
         self.loop.spawn {
             await self.end(

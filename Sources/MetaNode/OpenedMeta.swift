@@ -23,15 +23,63 @@ struct OpenedMeta: Sendable {
     let ballast: Ballast
 }
 
+extension OpenedMeta.Group {
+    /// Opens the state that the group's row names, or an empty one, and proves the log. Blocking.
+    init(
+        _ group: GroupID, _ tables: RaftLogTables, _ settings: MetaSettings,
+        _ stores: any StoreFactory, _ files: any FileSystem
+    ) throws(MetaFault) {
+        let generation = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            try tables.standing(of: group)?.stateGeneration ?? 0
+        }
+        let state = try GroupState(opening: group, generation, settings, stores, files)
+        let (applied, restored) = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            let applied = try state.durablyApplied()
+            return (applied, try tables.restore(group, applied: applied))
+        }
+        var standing = restored.0
+        // A replica that was removed and comes back says so with its first write.
+        standing.isRemoved = false
+        self.init(state: state, standing: standing, log: restored.1, applied: applied)
+    }
+}
+
+extension GroupState {
+    /// Opens, or makes, the state of this generation. Blocking.
+    init(
+        opening group: GroupID, _ generation: UInt64, _ settings: MetaSettings,
+        _ stores: any StoreFactory, _ files: any FileSystem
+    ) throws(MetaFault) {
+        let store = try OpenedMeta.open(
+            "\(settings.directory)/\(Self.directory(of: group, generation))", Self.options,
+            stores, files)
+        self.init(group: group, generation: generation, store: store)
+    }
+
+    static let options = StoreOptions(
+        families: CatalogFamilies.all, isLogged: false, cacheBytes: MetaSettings.cacheBytes)
+}
+
 /// Why the meta role cannot start.
 package enum MetaFault: Error, Equatable, Sendable {
     /// The log or the state is not what the disk had confirmed.
     case damaged(String)
     case store(String)
+
+    fileprivate static func of<Value>(
+        _ body: () throws(RaftLogTables.Fault) -> Value
+    ) throws(MetaFault) -> Value {
+        do throws(RaftLogTables.Fault) { return try body() } catch {
+            switch error {
+            case .store(let fault): throw .store("\(fault)")
+            case .damaged(let group, let reason): throw .damaged("group \(group): \(reason)")
+            }
+        }
+    }
 }
 
 extension OpenedMeta {
-    /// Opens `raft/` and `state/<group>/`, and proves every log. Blocking.
+    /// Opens `raft/` and `state/<group>-<generation>/`, and proves every log. Blocking.
     init(
         _ settings: MetaSettings, stores: any StoreFactory, _ files: any FileSystem
     ) throws(MetaFault) {
@@ -42,31 +90,38 @@ extension OpenedMeta {
             // First: what opens needs room.
             self.disk = try DiskSpaceRule(settings.disk, self.ballast)
         } catch { throw .store("\(error)") }
-        self.tables = RaftLogTables(
+        let tables = RaftLogTables(
             store: try Self.open(
                 settings.directory + "/raft", RaftLogTables.options, stores, files))
-        var groups: [Group] = []
-        for group in settings.groups.sorted() {
-            let options = StoreOptions(
-                families: CatalogFamilies.all, isLogged: false, cacheBytes: MetaSettings.cacheBytes)
-            let store = try Self.open(
-                "\(settings.directory)/state/\(group)", options, stores, files)
-            let state = GroupState(group: group, store: store, catalog: Catalog(group: group))
-            do throws(RaftLogTables.Fault) {
-                let applied = try state.durablyApplied()
-                let (standing, log) = try self.tables.restore(group, applied: applied)
-                groups.append(Group(state: state, standing: standing, log: log, applied: applied))
-            } catch {
-                switch error {
-                case .store(let fault): throw .store("group \(group): \(fault)")
-                case .damaged(let group, let reason): throw .damaged("group \(group): \(reason)")
-                }
-            }
+        self.tables = tables
+        let standings = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            try tables.standings()
         }
-        self.groups = groups
+        // Replicas that came while the node ran have rows, and those that left have them still.
+        self.groups = try Set(settings.groups).union(standings.keys)
+            .filter { standings[$0]?.isRemoved != true }.sorted()
+            .map { group throws(MetaFault) in
+                try Group(group, tables, settings, stores, files)
+            }
+        try Self.removeUnnamedStates(besides: self.groups.map(\.state), settings, files)
     }
 
-    private static func open(
+    /// Removes states that no row names: an exchange, or the end of a replica, came to its synced
+    /// write and no further, or had not come there yet.
+    private static func removeUnnamedStates(
+        besides states: [GroupState], _ settings: MetaSettings, _ files: any FileSystem
+    ) throws(MetaFault) {
+        let directory = settings.directory + "/state"
+        let named = Set(states.map { GroupState.name(of: $0.group, $0.generation) })
+        do throws(FileFault) {
+            guard try files.status(directory) != nil else { return }
+            for name in try files.list(directory) where !named.contains(name) {
+                try files.removeTree("\(directory)/\(name)")
+            }
+        } catch { throw .store("\(error)") }
+    }
+
+    fileprivate static func open(
         _ directory: String, _ options: StoreOptions, _ stores: any StoreFactory,
         _ files: any FileSystem
     ) throws(MetaFault) -> any OrderedStore {
@@ -99,7 +154,8 @@ extension MetaNode {
             try OpenedMeta(settings, stores: stores, environment.files)
         }
         return MetaNode(
-            opened, settings, environment, loop, peers, secrets, end, layout, registry, logger)
+            opened, settings, environment, loop, stores, peers, secrets, end, layout, registry,
+            logger)
     }
 }
 

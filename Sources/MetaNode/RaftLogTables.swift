@@ -12,7 +12,7 @@ import Wire
 /// | family | key                                   | value                                   |
 /// |--------|---------------------------------------|-----------------------------------------|
 /// | `log`  | group, index (both big-endian)        | version 1, entry                        |
-/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, synced floor, truncated anchor |
+/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, synced floor, truncated anchor, state generation, removed, CRC-32C |
 /// | `node` | -                                     | reserved; nothing is written here       |
 ///
 /// The *synced floor* is the last index of the synced batch before this one: a log that ends below
@@ -36,9 +36,16 @@ package struct RaftLogTables: Sendable {
         package var truncated: LogAnchor
         /// The last entry; what the next floor will be.
         package var last: LogIndex
+        /// Which of the directories `state/<group>-<generation>/` holds the group's state. It grows
+        /// when a snapshot is installed, in the same write that makes the log begin behind it.
+        package var stateGeneration: UInt64
+        /// The group's replica has left this node, and its log and state are gone. Term and vote
+        /// stay for ever: should the replica come back, it must not vote twice.
+        package var isRemoved: Bool
 
         package static let initial = Standing(
-            hardState: .initial, syncedFloor: .zero, truncated: .zero, last: .zero)
+            hardState: .initial, syncedFloor: .zero, truncated: .zero, last: .zero,
+            stateGeneration: 0, isRemoved: false)
     }
 
     package enum Fault: Error, Equatable {
@@ -90,7 +97,7 @@ package struct RaftLogTables: Sendable {
         Self.put(standing, of: group, to: &batch)
     }
 
-    private static func put(
+    static func put(
         _ standing: Standing, of group: GroupID, to batch: inout WriteBatch
     ) {
         var writer = ByteWriter(capacity: 80)
@@ -102,6 +109,8 @@ package struct RaftLogTables: Sendable {
         writer.write(standing.truncated.term.rawValue)
         writer.write(standing.truncated.index.rawValue)
         writer.write(standing.truncated.chain)
+        writer.write(standing.stateGeneration)
+        writer.write(standing.isRemoved)
         writer.write(CRC32C.of(writer.bytes))
         batch.put(Self.hard, Self.key(group), writer.bytes)
     }
@@ -247,6 +256,11 @@ package struct RaftLogTables: Sendable {
         return entry
     }
 
+    /// What the group's row says; nil when it has none. Blocking.
+    package func standing(of group: GroupID) throws(Fault) -> Standing? {
+        try self.standing(of: group, in: self.store)
+    }
+
     private func standing(
         of group: GroupID, in reader: any OrderedReader
     ) throws(Fault) -> Standing? {
@@ -260,7 +274,7 @@ package struct RaftLogTables: Sendable {
         }
     }
 
-    private static func standing(from value: [UInt8]) throws(FormatFault) -> Standing {
+    static func standing(from value: [UInt8]) throws(FormatFault) -> Standing {
         var reader = ByteReader(value)
         let version: UInt8 = try reader.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
@@ -274,6 +288,8 @@ package struct RaftLogTables: Sendable {
             position: LogPosition(
                 term: Term(try reader.read()), index: LogIndex(try reader.read())),
             chain: try reader.read())
+        let generation: UInt64 = try reader.read()
+        let isRemoved = try reader.readBool(field: "removed")
         let computed = CRC32C.of(value[..<reader.offset])
         let recorded: UInt32 = try reader.read()
         guard recorded == computed else {
@@ -282,7 +298,8 @@ package struct RaftLogTables: Sendable {
         try reader.finish()
         return Standing(
             hardState: HardState(term: term, vote: vote, commit: commit), syncedFloor: floor,
-            truncated: truncated, last: truncated.index)
+            truncated: truncated, last: truncated.index, stateGeneration: generation,
+            isRemoved: isRemoved)
     }
 
     package static func key(_ group: GroupID) -> [UInt8] {

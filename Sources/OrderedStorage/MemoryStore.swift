@@ -86,6 +86,12 @@ package final class MemoryStore: OrderedStore {
         if let last { self.disk.save(self.directory, last) }
     }
 
+    /// Snapshots hold what they show, so nothing keeps the store from closing.
+    package func closeIfUnused() -> Bool {
+        self.close()
+        return true
+    }
+
     private func contents() throws(StoreFault) -> MemoryContents {
         let contents = self.state.withLock { $0.isOpen ? $0.contents : nil }
         guard let contents else { throw .usedAfterClose }

@@ -32,12 +32,17 @@ package protocol OrderedStore: OrderedReader {
     /// a store whose content is small against what passed through it. Changes nothing else.
     func reclaim() throws(StoreFault)
 
-    /// Writes a copy of the durable state into `directory`, which must not exist. The copy opens as
-    /// a store of its own.
+    /// Writes a copy of the state as it is at this call, made durable first, into `directory`, which
+    /// must not exist. The copy is durable when the call returns, but for its parts that a crash in
+    /// mid-call leaves; it opens as a store of its own.
     func checkpoint(into directory: String) throws(StoreFault)
 
     /// Ends use of the store; later calls throw. Every snapshot and cursor must have been dropped.
     func close()
+
+    /// Closes the store unless a snapshot, a cursor or a call still uses it; says whether it is
+    /// closed now. For a store that others may be reading in: no new reader comes behind it.
+    func closeIfUnused() -> Bool
 }
 
 package protocol OrderedReader: AnyObject, Sendable {

@@ -103,6 +103,17 @@ package final class RocksStore: OrderedStore {
         invariant(views == 0, "\(views) snapshots and cursors outlive their store")
     }
 
+    /// Whoever reads holds the database, a snapshot and a cursor for as long as they live.
+    package func closeIfUnused() -> Bool {
+        let (isClosed, database) = self.state.withLock { state -> (Bool, RocksDatabase?) in
+            guard state.database != nil else { return (true, nil) }
+            guard isKnownUniquelyReferenced(&state.database) else { return (false, nil) }
+            return (true, state.database.take())
+        }
+        // Here, outside the lock, the database goes.
+        return withExtendedLifetime(database) { isClosed }
+    }
+
     private func open() throws(StoreFault) -> RocksDatabase {
         guard let database = self.state.withLock({ $0.database }) else { throw .usedAfterClose }
         return database

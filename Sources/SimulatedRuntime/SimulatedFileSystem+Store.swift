@@ -30,6 +30,8 @@ extension SimulatedFileSystem {
         try self.writeDurably(
             "\(directory)/\(StoreFormat.pairsName)", StoreFormat.encode(contents))
         try self.writeStoreMarker(in: directory)
+        let slash = directory.lastIndex(of: "/") ?? directory.startIndex
+        try self.syncDirectory(slash == directory.startIndex ? "/" : String(directory[..<slash]))
     }
 
     private func writeDurably(_ path: String, _ bytes: [UInt8]) throws(FileFault) {

@@ -15,6 +15,8 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
     /// Where each family stands in the medium.
     private let positions: [Int]
     private var isClosed = false
+    /// Snapshots and cursors that are alive.
+    fileprivate var views = 0
     /// Set by a fault after which the store refuses to write: what is on disk is unknown.
     private var isBroken = false
 
@@ -105,6 +107,14 @@ package final class SimulatedStore: OrderedStore, @unchecked Sendable {
         guard self.files.isAlive else { return }
         self.medium.close()
     }
+
+    package func closeIfUnused() -> Bool {
+        self.files.confine()
+        if self.isClosed { return true }
+        guard self.views == 0 else { return false }
+        self.close()
+        return true
+    }
 }
 
 extension SimulatedStore {
@@ -149,7 +159,10 @@ private final class SimulatedSnapshot: OrderedSnapshot, @unchecked Sendable {
         self.store = store
         self.options = options
         self.maps = maps
+        store.views += 1
     }
+
+    deinit { self.store.views -= 1 }
 
     func get(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
         try self.options.check(family)
@@ -181,7 +194,10 @@ private final class SimulatedCursor: OrderedCursor {
         self.store = store
         self.walk = walk
         self.fault = fault
+        store.views += 1
     }
+
+    deinit { self.store.views -= 1 }
 
     func next() throws(StoreFault) -> KeyValue? {
         if let fault { throw fault }

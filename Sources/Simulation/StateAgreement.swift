@@ -28,7 +28,8 @@ package struct StateAgreement {
         var differences: [String] = []
         for machine in cluster.machines {
             guard let meta = cluster.node(on: machine)?.meta else { continue }
-            for (group, state) in meta.states.sorted(by: { $0.key < $1.key }) {
+            for state in meta.states.all {
+                let group = state.group
                 let (applied, digest): (LogIndex, UInt64)
                 do throws(StoreFault) { (applied, digest) = try Self.digest(of: state) } catch {
                     // A machine that is about to die may do so under this very read.

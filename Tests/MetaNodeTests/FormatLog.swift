@@ -43,6 +43,12 @@ struct FormatLog {
         try self.store.write(batch, .synced)
     }
 
+    mutating func reset(_ reset: RaftLogTables.Reset) throws {
+        var batch = WriteBatch()
+        RaftLogTables.addReset(reset, of: Self.group, &self.standing, to: &batch)
+        try self.store.write(batch, .synced)
+    }
+
     /// `count` entries of term 1, the last of them in a batch of its own.
     static func holding(_ count: Int, commit: UInt64 = 0) throws -> (FormatLog, [Entry]) {
         var log = FormatLog()

@@ -32,7 +32,7 @@ import Testing
             Hex.encode(try log.hardRow)
                 == "01" + "0500000000000000" + "0102000000" + "0300000000000000"
                 + "0000000000000000" + "0400000000000000" + "0100000000000000"
-                + "8877665544332211" + "dcff17b1")
+                + "8877665544332211" + "0000000000000000" + "00" + "487793f7")
     }
 
     @Test func `a log that was never written begins at the beginning`() throws {
@@ -230,6 +230,37 @@ import Testing
         let standing = log.standing
         try log.truncate(through: entries[1].anchor)
         #expect(log.standing == standing)
+    }
+
+    // MARK: Replicas that begin anew
+
+    @Test func `a reset drops the log, begins behind the anchor, and names the next state`() throws
+    {
+        var (log, entries) = try FormatLog.holding(5, commit: 4)
+        let anchor = FormatLog.entries(4, after: entries[4].anchor, term: 3)[3].anchor
+        let replica = RaftReplica(
+            configuration: RaftConfiguration(node: NodeID(1), voters: [NodeID(1)], seed: 1),
+            hardState: .initial, log: .empty, applied: .zero)
+        let restart = try #require(replica.restart(installing: anchor))
+        try log.reset(RaftLogTables.Reset(restart))
+        let (standing, restored) = try log.restore(applied: 9)
+        #expect(standing == log.standing)
+        #expect(standing.stateGeneration == 1)
+        #expect(standing.hardState == restart.hardState)
+        #expect(standing.hardState.commit == anchor.index)
+        #expect(restored == restart.log)
+        #expect(try log.damage(applied: 8) != nil, "the old state does not go with the new log")
+        #expect(try log.tables.standings() == [FormatLog.group: standing])
+    }
+
+    @Test func `a removed replica leaves its term and its vote, and nothing else`() throws {
+        var (log, _) = try FormatLog.holding(5, commit: 4)
+        let vote = log.standing.hardState
+        try log.reset(RaftLogTables.Reset(removing: vote))
+        let (standing, restored) = try log.restore()
+        #expect(standing.isRemoved && standing.stateGeneration == 1)
+        #expect(standing.hardState == HardState(term: vote.term, vote: vote.vote, commit: .zero))
+        #expect(restored == .empty)
     }
 
     // MARK: Loads

@@ -264,4 +264,59 @@ struct GroupStoryTests {
             }
         }
     }
+
+    @Test func `a replica leaves a node while the group goes on, and comes back empty`() throws {
+        let world = try MetaWorld(seed: 11, preferredLeaders: [Self.group: NodeID(1)])
+        try world.tell {
+            let names = Self.names(3)
+            let machine = world.machines[2]
+            try await Self.expectCreated(names[0], in: world, through: world.machines[0])
+            _ = try await world.ask(machine) { await $0.meta.removeGroup(Self.group) }
+            #expect(world.process(machine)?.meta.states.groups == [.system])
+            try await Self.expectCreated(names[1], in: world, through: world.machines[0])
+            try await world.simulator.loop.sleep(for: .seconds(1))
+            #expect(try await Self.stateDirectories(of: machine) == ["0-0"])
+            for machine in world.machines {
+                machine.crash()
+                world.restart(machine)
+            }
+            try await world.wait("the roles open") {
+                world.machines.allSatisfy { world.process($0) != nil }
+            }
+            #expect(world.process(machine)?.meta.states.groups == [.system])
+            let added = try await world.ask(machine) { process -> [GroupID] in
+                do throws(MetaFault) { try await process.meta.addGroup(Self.group) } catch {
+                    Issue.record(error)
+                }
+                return process.meta.states.groups
+            }
+            #expect(added == MetaWorld.groups)
+            try await world.allJoin()
+            try await Self.expectCreated(names[2], in: world, through: machine)
+            #expect(try await Self.stateDirectories(of: machine) == ["0-0", "1-1"])
+        }
+    }
+
+    @Test func `a state that no row names is removed at the start`() throws {
+        let world = try MetaWorld(seed: 12)
+        try world.tell {
+            let machine = world.machines[0]
+            machine.crash()
+            machine.restart()
+            let environment = machine.environment
+            try await environment.blocking(.disk) {
+                for name in ["1-1", "7-0"] {
+                    try environment.files.makeDirectoryDurably("/meta/state/\(name)")
+                }
+            }
+            world.start(machine)
+            try await world.allJoin()
+            #expect(try await Self.stateDirectories(of: machine) == ["0-0", "1-0"])
+        }
+    }
+
+    private static func stateDirectories(of machine: SimulatedNode) async throws -> [String] {
+        let environment = machine.environment
+        return try await environment.blocking(.disk) { try environment.files.list("/meta/state") }
+    }
 }

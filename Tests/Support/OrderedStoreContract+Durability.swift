@@ -119,13 +119,27 @@ extension OrderedStoreContract {
         }
     }
 
+    func checkClosingUnused() throws {
+        try self.onEachKind { open in
+            try open.write { $0.put(open.rows, [1], [1]) }
+            do {
+                let snapshot = open.store.snapshot()
+                _ = open.store.closeIfUnused()
+                try self.expect(snapshot.get(open.rows, [1]), is: [1], "a snapshot held meanwhile")
+            }
+            try self.expect(open.store.closeIfUnused(), is: true, "closed once nobody reads")
+            try self.expect(open.store.closeIfUnused(), is: true, "closed already")
+            try self.expectMisuse("a read behind that") { _ = try open.store.get(open.rows, [1]) }
+            let again = try self.open(open.directory, isLogged: open.isLogged)
+            defer { again.store.close() }
+            try self.expect(again.store.get(again.rows, [1]), is: [1], "opened again")
+        }
+    }
+
+    /// What was never flushed is in a checkpoint, over all families; what comes later is not.
     func checkCheckpoints() throws {
         try self.onEachKind { open in
-            try open.write { batch in
-                for key in 0..<100 as Range<UInt8> { batch.put(open.rows, [key], [key]) }
-                batch.put(open.applied, [0], [1])
-            }
-            try open.store.flush()
+            try self.fill(open)
             let expected = try open.pairs(open.rows)
             let directory = self.freshDirectory()
             try open.store.checkpoint(into: directory)
@@ -140,6 +154,30 @@ extension OrderedStoreContract {
             try copy.write { $0.put(copy.index, [1], [1]) }
             try self.expect(open.store.get(open.index, [1]), is: nil, "the original")
             try self.expect(open.pairs(open.rows), is: [], "rows of the original")
+        }
+    }
+
+    func checkCheckpointsSurvive() throws {
+        guard let crash = self.crash else { return }
+        try self.onEachKind { open in
+            try self.fill(open)
+            let expected = try open.pairs(open.rows)
+            let directory = self.freshDirectory()
+            try open.store.checkpoint(into: directory)
+            _ = try crash(open.store, open.directory)
+            let copy = try self.open(directory, isLogged: open.isLogged)
+            defer { copy.store.close() }
+            try self.expect(copy.pairs(copy.rows), is: expected, "rows of the copy")
+            try self.expect(copy.store.getDurable(copy.applied, [0]), is: [1], "applied")
+        }
+    }
+
+    private func fill(_ open: OpenStore) throws {
+        for key in 0..<100 as Range<UInt8> {
+            try open.write { batch in
+                batch.put(open.rows, [key], [key])
+                batch.put(open.applied, [0], [1])
+            }
         }
     }
 

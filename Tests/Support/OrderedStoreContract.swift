@@ -24,7 +24,9 @@ package struct OrderedStoreContract: Sendable {
         case flushCoversFamilies = "a flush covers all families"
         case survivorsArePrefix = "a crash leaves a prefix of the batches, whole"
         case reopening = "a closed store opens again as it was"
-        case checkpoints = "a checkpoint opens as a store of its own"
+        case closingUnused = "a store that closes when it is unused breaks no reader"
+        case checkpoints = "a checkpoint is the state as it was at the call, and a store of its own"
+        case checkpointsSurvive = "a checkpoint survives a crash right behind it"
         case misuse = "misuse is refused"
         case model = "thousands of random changes leave what a sorted dictionary holds"
 
@@ -64,7 +66,9 @@ package struct OrderedStoreContract: Sendable {
         case .flushCoversFamilies: try self.checkFlushCoversFamilies()
         case .survivorsArePrefix: try self.checkSurvivorsArePrefix()
         case .reopening: try self.checkReopening()
+        case .closingUnused: try self.checkClosingUnused()
         case .checkpoints: try self.checkCheckpoints()
+        case .checkpointsSurvive: try self.checkCheckpointsSurvive()
         case .misuse: try self.checkMisuse()
         case .model: try self.checkModel()
         }
