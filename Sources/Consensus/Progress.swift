@@ -68,6 +68,14 @@ package struct Progress: Sendable {
         self.isProbeUnderWay = true
     }
 
+    /// The follower's storage has lost what it acknowledged behind `index`. Called for an old answer
+    /// this takes back more than is true, and costs a probe.
+    mutating func lost(behind index: LogIndex) {
+        guard index < self.match else { return }
+        self.match = index
+        if self.state != .snapshot { self.becomeProbe() }
+    }
+
     mutating func becomeReplicate() {
         self.state = .replicate
         self.next = self.match.next

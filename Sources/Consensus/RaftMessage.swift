@@ -106,10 +106,14 @@ package struct AppendRefused: Hashable, Sendable {
     /// that of the append's previous entry: everything above it cannot match, whole terms at a
     /// time.
     package let hint: LogPosition
+    /// The follower's storage has lost entries: what it acknowledged behind the hint is no longer
+    /// there.
+    package let hasLostEntries: Bool
 
-    package init(previous: LogIndex, hint: LogPosition) {
+    package init(previous: LogIndex, hint: LogPosition, hasLostEntries: Bool = false) {
         self.previous = previous
         self.hint = hint
+        self.hasLostEntries = hasLostEntries
     }
 }
 

@@ -47,6 +47,7 @@ extension RaftMessage: WireMessage {
         case .appendRefused(let answer):
             writer.write(answer.previous.rawValue)
             writer.write(answer.hint)
+            writer.write(answer.hasLostEntries)
         case .heartbeat(let heartbeat):
             writer.write(heartbeat.commit.rawValue)
             writer.write(heartbeat.readPosition)
@@ -102,7 +103,8 @@ extension RaftMessage: WireMessage {
         case .appendRefused:
             .appendRefused(
                 AppendRefused(
-                    previous: try reader.readIndex(), hint: try reader.readPosition()))
+                    previous: try reader.readIndex(), hint: try reader.readPosition(),
+                    hasLostEntries: try reader.readBool(field: "has lost entries")))
         case .heartbeat:
             .heartbeat(
                 Heartbeat(commit: try reader.readIndex(), readPosition: try reader.read()))

@@ -16,9 +16,17 @@ extension RaftReplica {
         self.electionElapsed += 1
         switch self.role {
         case .follower, .preCandidate, .candidate:
-            if self.electionElapsed >= self.electionTimeout { self.askForPreVotes() }
+            if self.electionElapsed >= self.electionTimeout { self.timedOut() }
         case .leader:
             self.tickAsLeader()
+        }
+    }
+
+    private mutating func timedOut() {
+        if self.mayStand {
+            self.askForPreVotes()
+        } else {
+            self.becomeFollower(in: self.term, of: nil)
         }
     }
 
@@ -123,7 +131,7 @@ extension RaftReplica {
     // MARK: Asking
 
     mutating func campaignWhenAsked() {
-        if self.role != .leader { self.askForPreVotes() }
+        if self.role != .leader, self.mayStand { self.askForPreVotes() }
     }
 
     private mutating func askForPreVotes() {
@@ -185,7 +193,7 @@ extension RaftReplica {
         let campaignTerm = message.term.next
         let isLate = campaignTerm <= self.term
         if !isLate, self.hearsLeader { return }
-        let granted = !isLate && request.last >= self.log.last.position
+        let granted = !isLate && request.last >= self.longestHeld
         self.send(
             .preVoteAnswer(PreVoteAnswer(campaignTerm: campaignTerm, granted: granted)),
             to: message.from)
@@ -194,7 +202,7 @@ extension RaftReplica {
     /// Answers a request for our vote (thesis §3.4; §3.6.1 for what "up to date" means).
     mutating func answerVote(_ request: VoteRequest, from candidate: NodeID) {
         let isFree = self.vote == candidate || (self.vote == nil && self.leader == nil)
-        guard isFree, request.last >= self.log.last.position else {
+        guard isFree, request.last >= self.longestHeld else {
             self.send(.voteAnswer(VoteAnswer(granted: false)), to: candidate)
             return
         }
@@ -223,7 +231,7 @@ extension RaftReplica {
     }
 
     mutating func takeOver() {
-        guard self.role == .follower else { return }
+        guard self.role == .follower, self.mayStand else { return }
         self.campaign(isHandover: true)
     }
 }

@@ -118,6 +118,9 @@ extension RaftReplica {
     mutating func appendRefused(_ answer: AppendRefused, by peer: NodeID) {
         guard self.role == .leader else { return }
         self.leadership.progress[peer]?.isRecentlyActive = true
+        if answer.hasLostEntries {
+            self.leadership.progress[peer]?.lost(behind: answer.hint.index)
+        }
         // Our own log skips, too: what is above the hint's term here cannot be in the follower's.
         var resume = answer.hint.index
         if resume > self.log.before.index {
@@ -192,13 +195,16 @@ extension RaftReplica {
 
     mutating func follow(_ heartbeat: Heartbeat, from leader: NodeID) {
         guard self.follow(leader) else { return }
-        guard heartbeat.commit <= self.log.last.index else {
+        if heartbeat.commit > self.log.last.index, self.isRecovering {
+            self.refuseForLoss(behind: heartbeat.commit, from: leader)
+        } else if heartbeat.commit > self.log.last.index {
             self.fault(
                 .entriesLost(
                     leader: leader, commit: heartbeat.commit, last: self.log.last.position))
             return
+        } else {
+            self.commit = max(self.commit, heartbeat.commit)
         }
-        self.commit = max(self.commit, heartbeat.commit)
         self.send(
             .heartbeatAnswer(HeartbeatAnswer(readPosition: heartbeat.readPosition)), to: leader)
     }
@@ -236,7 +242,10 @@ extension RaftReplica {
         let hint = self.log.position(
             atMost: append.previous.index, termAtMost: append.previous.term)
         self.send(
-            .appendRefused(AppendRefused(previous: append.previous.index, hint: hint)), to: leader)
+            .appendRefused(
+                AppendRefused(
+                    previous: append.previous.index, hint: hint, hasLostEntries: self.isRecovering)),
+            to: leader)
     }
 
     /// Takes over the entries that the log lacks, in place of what contradicts them. An entry that

@@ -29,7 +29,8 @@ extension RaftReplica {
         let term = max(self.term, anchor.term)
         return SnapshotRestart(
             hardState: HardState(
-                term: term, vote: term == self.term ? self.vote : nil, commit: anchor.index),
+                term: term, vote: term == self.term ? self.vote : nil, commit: anchor.index,
+                remembered: self.remembered),
             log: RestoredLog(truncated: anchor, before: anchor, entries: []),
             applied: anchor.index)
     }

@@ -30,7 +30,8 @@ import Primitives
 /// **What the caller promises**: ticks come at an even pace; messages come from the replica they
 /// name, of the same group; after a crash the replica is made again from what the last durable
 /// write left, with the log checked to be consecutive and its chain to hold, and with an applied
-/// index that is durable with its effects. A replica whose storage was lost never comes back under
+/// index that is durable with its effects; or, when entries are lost, from what is left of it and
+/// from where the log had ended (`HardState.remembered`). A replica whose storage was lost never comes back under
 /// its old identity (it could vote twice). Nothing is stepped between taking a `drain` and queueing
 /// its `write`.
 package struct RaftReplica: Sendable {
@@ -46,6 +47,8 @@ package struct RaftReplica: Sendable {
     package internal(set) var leader: NodeID?
 
     var log: RaftLog
+    /// Where the log ended before its storage lost entries of it, until it reaches as far again.
+    package internal(set) var remembered: LogPosition?
     /// Known to be committed.
     package internal(set) var commit: LogIndex
     /// Reported as applied.
@@ -70,7 +73,7 @@ package struct RaftReplica: Sendable {
 
     private var pending = Effects()
     private var pendingAfterPersist: [Outgoing] = []
-    /// Term and vote as the last write has them.
+    /// Term, vote and what is remembered, as the last write has them.
     private var written: HardState
     private var drainedRole: RoleChange
 
@@ -87,6 +90,7 @@ package struct RaftReplica: Sendable {
         self.term = hardState.term
         self.vote = hardState.vote
         self.log = RaftLog(restored: log)
+        self.remembered = hardState.remembered
         self.commit = max(hardState.commit, applied)
         self.applied = applied
         self.handedToApply = applied
@@ -98,6 +102,7 @@ package struct RaftReplica: Sendable {
             log.before.index <= applied && self.commit <= self.log.last.index,
             "the storage holds every entry that is not applied, and all that are committed")
         invariant(self.term >= self.log.last.term, "no entry is of a later term than the replica")
+        self.endRecoveryWhenWhole()
         self.resetElectionTimer()
     }
 
@@ -246,8 +251,10 @@ package struct RaftReplica: Sendable {
     // MARK: The storage and the state machine
 
     private mutating func handOutWrite() {
-        let hasNewTermOrVote = self.written.term != self.term || self.written.vote != self.vote
-        let isEmpty = !hasNewTermOrVote && !self.log.hasUnwritten
+        let mustWriteState =
+            self.written.term != self.term || self.written.vote != self.vote
+            || self.written.remembered != self.remembered
+        let isEmpty = !mustWriteState && !self.log.hasUnwritten
         if isEmpty, !self.log.hasWritesUnderWay {
             self.pending.messages += self.pendingAfterPersist
             self.pendingAfterPersist.removeAll()
@@ -258,7 +265,8 @@ package struct RaftReplica: Sendable {
         var hardState: HardState?
         if !isEmpty {
             // The commit index rides along: alone it is not worth a write.
-            let now = HardState(term: self.term, vote: self.vote, commit: self.commit)
+            let now = HardState(
+                term: self.term, vote: self.vote, commit: self.commit, remembered: self.remembered)
             if now != self.written { hardState = now }
             self.written = now
         }
@@ -271,6 +279,7 @@ package struct RaftReplica: Sendable {
 
     private mutating func persisted(_ token: WriteToken) {
         self.log.persisted(write: token.number)
+        self.endRecoveryWhenWhole()
         if let own = self.ownVoteWrite, own <= token.number {
             self.ownVoteWrite = nil
             if self.role == .candidate { self.count(true, from: self.node) }

@@ -14,6 +14,8 @@ package struct RaftStatus: Sendable {
     package let commit: LogIndex
     package let persisted: LogIndex
     package let last: LogAnchor
+    /// Where the log ended before its storage lost entries of it; nil once it is whole.
+    package let remembered: LogPosition?
     /// What the log holds beyond what is applied.
     package let unappliedBytes: Int
     package let waitingReads: Int
@@ -36,6 +38,7 @@ extension RaftReplica {
             vote: self.vote,
             leader: self.leader, truncated: self.log.truncated.index, applied: self.applied,
             commit: self.commit, persisted: self.log.persisted, last: self.log.last,
+            remembered: self.remembered,
             unappliedBytes: self.log.sizeBytes(after: self.applied, through: self.log.last.index),
             waitingReads: self.leadership.reads.waiting,
             peers: self.peers.compactMap { node in

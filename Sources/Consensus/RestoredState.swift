@@ -8,11 +8,15 @@ package struct HardState: Hashable, Sendable {
     /// Known to be committed. Written along with other things only: a lower value found at start
     /// costs a repeated message, nothing else.
     package let commit: LogIndex
+    /// Where the log ended before its storage lost entries of it: the replica is *recovering* (see
+    /// `RaftReplica+Recovery`). Nil while the log is whole.
+    package let remembered: LogPosition?
 
-    package init(term: Term, vote: NodeID?, commit: LogIndex) {
+    package init(term: Term, vote: NodeID?, commit: LogIndex, remembered: LogPosition? = nil) {
         self.term = term
         self.vote = vote
         self.commit = commit
+        self.remembered = remembered
     }
 
     /// Of a replica that starts for the first time.

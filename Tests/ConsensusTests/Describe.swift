@@ -21,6 +21,7 @@ enum Describe {
             "accepted term=\(message.term) match=\(answer.match)"
         case .appendRefused(let answer):
             "refused term=\(message.term) after=\(answer.previous) hint=\(answer.hint)"
+                + (answer.hasLostEntries ? " lost" : "")
         case .heartbeat(let heartbeat):
             "heartbeat term=\(message.term) commit=\(heartbeat.commit)"
                 + (heartbeat.readPosition > 0 ? " read=\(heartbeat.readPosition)" : "")
@@ -45,6 +46,7 @@ enum Describe {
             words.append("term=\(state.term)")
             if let vote = state.vote { words.append("vote=\(vote)") }
             words.append("commit=\(state.commit)")
+            if let end = state.remembered { words.append("remembered=\(end)") }
         }
         words += write.entries.map { Self.entry($0) }
         return words.isEmpty ? [] : ["persist \(words.joined(separator: " "))"]

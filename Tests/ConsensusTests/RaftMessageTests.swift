@@ -50,9 +50,11 @@ struct RaftMessageTests {
             "0106" + "0300000000000000" + "02000000" + "0700000000000000"
         ),
         (
-            message(.appendRefused(AppendRefused(previous: LogIndex(12), hint: position))),
+            message(
+                .appendRefused(
+                    AppendRefused(previous: LogIndex(12), hint: position, hasLostEntries: true))),
             "0107" + "0300000000000000" + "02000000" + "0c00000000000000" + "0200000000000000"
-                + "0900000000000000"
+                + "0900000000000000" + "01"
         ),
         (
             message(.heartbeat(Heartbeat(commit: LogIndex(7), readPosition: 5))),

@@ -124,6 +124,9 @@ final class ScriptedCluster {
         case "hold-disk": self.heldDisks.insert(id)
         case "release-disk": self.heldDisks.remove(id)
         case "sync": self.syncOne(of: id)
+        case "damage":
+            let first = LogIndex(words.first.flatMap { UInt64($0) } ?? 0)
+            self.update(id) { $0.disk.loseEntries(from: first) }
         case "crash": self.update(id) { $0.crash() }
         case "restart": self.update(id) { $0.restart() }
         case "truncate": self.truncate(id, through: words.first.flatMap { UInt64($0) } ?? 0)
@@ -159,7 +162,9 @@ final class ScriptedCluster {
             self.nodes[at].replica.step(.campaign)
             return
         }
-        while self.nodes[at].replica.role == .follower { self.nodes[at].replica.step(.tick) }
+        // One that is recovering goes on waiting.
+        for _ in 0..<3 * self.nodes[at].configuration.electionTicks
+        where self.nodes[at].replica.role == .follower { self.nodes[at].replica.step(.tick) }
     }
 
     private func truncate(_ id: NodeID, through index: UInt64) {
@@ -310,7 +315,8 @@ final class ScriptedCluster {
         self.note(
             id,
             "\(status.role) term=\(status.term) leader=\(leader) commit=\(status.commit) "
-                + "applied=\(status.applied) last=\(status.last)")
+                + "applied=\(status.applied) last=\(status.last)"
+                + (status.remembered.map { " remembered=\($0)" } ?? ""))
         for peer in status.peers {
             self.note(
                 id, "  \(peer.node): \(peer.state) match=\(peer.match) next=\(peer.next)")

@@ -20,30 +20,6 @@ struct SimulatedGroup {
         case notConverged(String)
     }
 
-    /// What a run went through; a simulation that no longer gets somewhere must be noticed.
-    struct Marks {
-        var leaders = 0
-        var commits = 0
-        var readsAnswered = 0
-        var readsRefused = 0
-        var crashes = 0
-        var replacedSuffixes = 0
-        var loads = 0
-        var snapshots = 0
-        var overloads = 0
-        var handovers = 0
-
-        static func + (a: Self, b: Self) -> Self {
-            Marks(
-                leaders: a.leaders + b.leaders, commits: a.commits + b.commits,
-                readsAnswered: a.readsAnswered + b.readsAnswered,
-                readsRefused: a.readsRefused + b.readsRefused, crashes: a.crashes + b.crashes,
-                replacedSuffixes: a.replacedSuffixes + b.replacedSuffixes,
-                loads: a.loads + b.loads, snapshots: a.snapshots + b.snapshots,
-                overloads: a.overloads + b.overloads, handovers: a.handovers + b.handovers)
-        }
-    }
-
     private(set) var marks = Marks()
     private var generator: SeededGenerator
     private var nodes: [TestNode] = []
@@ -66,7 +42,21 @@ struct SimulatedGroup {
 
     private static let maximumMessages = 600
 
-    init(seed: UInt64, nodes count: Int) {
+    /// What disks may do to logs between a crash and the restart.
+    enum Damage {
+        case none
+        /// Suffixes are lost, of less than half of the replicas at one time.
+        case minority
+        /// Suffixes are lost wherever it happens; then nothing is promised but that no leader lacks
+        /// what was committed.
+        case anywhere
+        /// As `minority`, and the replicas do not know that they ever had more.
+        case forgotten
+    }
+    private let damage: Damage
+
+    init(seed: UInt64, nodes count: Int, damage: Damage = .none) {
+        self.damage = damage
         self.generator = SeededGenerator(seed: seed)
         self.lossRate = 3 + self.generator.next() % 40
         let ranges = [30...60, 8...25, 4...20, 3...10, 2...8, 2...8, 3...4, 1...7]
@@ -200,8 +190,23 @@ struct SimulatedGroup {
 
     private mutating func restart(_ at: Int) {
         guard !self.nodes[at].isUp else { return }
+        if self.damage != .none { self.damage(at) }
         self.nodes[at].restart()
         self.commits[at] = .zero
+    }
+
+    /// Every third restart finds that the log has lost its end, or an entry and so all behind it.
+    private mutating func damage(_ at: Int) {
+        let disk = self.nodes[at].disk
+        let count = disk.last.index.rawValue - disk.applied.rawValue
+        guard count > 0, self.draw(3) == 0 else { return }
+        let others = self.nodes.indices.count {
+            $0 != at && self.nodes[$0].disk.hardState.remembered != nil
+        }
+        guard self.damage == .anywhere || others + 1 <= (self.nodes.count - 1) / 2 else { return }
+        self.marks.damages += 1
+        let first = LogIndex(disk.applied.rawValue + 1 + UInt64(self.draw(Int(count))))
+        self.nodes[at].disk.loseEntries(from: first, isRemembered: self.damage != .forgotten)
     }
 
     private mutating func propose(_ at: Int) throws(Broken) {
@@ -254,7 +259,8 @@ struct SimulatedGroup {
         self.crash(at)
         self.nodes[at].disk = TestDisk(
             hardState: restart.hardState, truncated: restart.log.truncated,
-            entries: restart.log.entries, applied: restart.applied)
+            entries: restart.log.entries, applied: restart.applied,
+            lost: self.nodes[at].disk.lost)
         self.restart(at)
     }
 
@@ -270,7 +276,9 @@ struct SimulatedGroup {
     private mutating func drain(_ at: Int) throws(Broken) {
         let id = self.nodes[at].id
         let effects = self.nodes[at].replica.drain()
-        if let fault = effects.faults.first { throw .fault(id, "\(fault)") }
+        if let fault = effects.faults.first, self.damage != .forgotten {
+            throw .fault(id, "\(fault)")
+        }
         for outgoing in effects.heartbeats + effects.messages { try self.send(outgoing, at) }
         if let write = effects.write {
             if let first = write.entries.first,
@@ -304,8 +312,12 @@ struct SimulatedGroup {
         let done = self.nodes[at].writes.prefix(count)
         self.nodes[at].writes.removeFirst(count)
         for write in done {
+            let wasRecovering = self.nodes[at].disk.hardState.remembered != nil
             self.nodes[at].disk.perform(write)
-            let term = self.nodes[at].disk.hardState.term
+            let (term, remembered) = (
+                self.nodes[at].disk.hardState.term, self.nodes[at].disk.hardState.remembered
+            )
+            if wasRecovering, remembered == nil { self.marks.recoveries += 1 }
             if term < self.lastPersistedTerm[at] { throw .termWentBack(self.nodes[at].id) }
             self.lastPersistedTerm[at] = term
         }
@@ -392,10 +404,7 @@ struct SimulatedGroup {
             self.committed.append(anchor.chain)
             self.marks.commits += 1
         }
-        let holders = self.nodes.count { node in
-            node.disk.truncated.index >= commit
-                || node.disk.anchor(at: commit)?.chain == self.committed.last
-        }
+        let holders = self.nodes.count { $0.disk.held(commit, self.committed.last) }
         if holders <= self.nodes.count / 2 { throw .committedWithoutMajority(commit) }
     }
 

@@ -48,6 +48,69 @@ struct SimulationTests {
         #expect(marks.handovers > 0)
     }
 
+    @Test(arguments: [3, 5])
+    func `logs that lose entries of a minority at restarts lose nothing that was committed`(
+        nodes: Int
+    ) throws {
+        let marks = try Self.run(nodes: nodes, damage: .minority) {
+            (group: inout SimulatedGroup) throws(SimulatedGroup.Broken) in try group.heal()
+        }
+        let count = Int(Self.number("SEEDS", otherwise: Self.usualSeeds))
+        #expect(marks.damages > count / 2)
+        #expect(marks.recoveries > count / 2)
+        #expect(marks.commits > count * 10)
+    }
+
+    @Test(arguments: [3, 5])
+    func `whoever leads holds what was committed, even where every log has lost entries`(
+        nodes: Int
+    ) throws {
+        let marks = try Self.run(nodes: nodes, damage: .anywhere) { _ in }
+        #expect(marks.damages > Int(Self.number("SEEDS", otherwise: Self.usualSeeds)))
+        #expect(marks.recoveries > 0)
+    }
+
+    /// What the two tests above would say of replicas that vote by what they happen to hold.
+    @Test func `replicas that vote as if they never had what they lost elect who lacks it`() {
+        let firstBroken = (1...200 as ClosedRange<UInt64>).first { seed in
+            var group = SimulatedGroup(seed: seed, nodes: 3, damage: .forgotten)
+            do throws(SimulatedGroup.Broken) {
+                for _ in 0..<3000 { try group.step() }
+                return false
+            } catch {
+                switch error {
+                case .leaderLacksCommitted, .committedDiffers: return true
+                case .twoLeaders, .committedWithoutMajority, .termWentBack, .sentBeforePersisted,
+                    .staleRead, .appliedOutOfOrder, .fault, .boundPassed, .notConverged:
+                    return false
+                }
+            }
+        }
+        #expect(firstBroken != nil)
+    }
+
+    private static func run(
+        nodes: Int, damage: SimulatedGroup.Damage,
+        then finish: (inout SimulatedGroup) throws(SimulatedGroup.Broken) -> Void
+    ) throws -> SimulatedGroup.Marks {
+        let first = Self.number("FIRST_SEED", otherwise: 1)
+        let count = Self.number("SEEDS", otherwise: Self.usualSeeds)
+        var marks = SimulatedGroup.Marks()
+        for seed in first..<first + count {
+            var group = SimulatedGroup(seed: seed, nodes: nodes, damage: damage)
+            do {
+                for _ in 0..<1000 * nodes { try group.step() }
+                try finish(&group)
+            } catch {
+                Issue.record("seed \(seed), \(nodes) nodes: \(error)")
+                break
+            }
+            marks = marks + group.marks
+        }
+        if count != Self.usualSeeds { print("\(nodes) nodes, \(count) seeds: \(marks)") }
+        return marks
+    }
+
     @Test func `the same seed is the same run`() throws {
         func run() throws -> SimulatedGroup.Marks {
             var group = SimulatedGroup(seed: 7, nodes: 3)

@@ -8,6 +8,8 @@ struct TestDisk {
     var entries: [Entry] = []
     /// What the state machine has durably applied.
     var applied = LogIndex.zero
+    /// What it once had and lost, by index: the last chain there.
+    var lost: [LogIndex: UInt64] = [:]
 
     var last: LogAnchor { self.entries.last?.anchor ?? self.truncated }
 
@@ -28,6 +30,27 @@ struct TestDisk {
         guard let anchor = self.anchor(at: index) else { return }
         self.truncated = anchor
         self.entries.removeAll { $0.index <= index }
+    }
+
+    /// Loses the entries from `first` on, which must not be applied yet. What is left is what a
+    /// restart finds: the good prefix, and where the log had ended.
+    mutating func loseEntries(from first: LogIndex, isRemembered: Bool = true) {
+        guard first > self.applied, first <= self.last.index else { return }
+        let end = max(self.hardState.remembered ?? .zero, self.last.position)
+        for entry in self.entries where entry.index >= first {
+            self.lost[entry.index] = entry.chain
+        }
+        self.entries.removeAll { $0.index >= first }
+        self.hardState = HardState(
+            term: self.hardState.term, vote: self.hardState.vote,
+            commit: min(self.hardState.commit, self.last.index),
+            remembered: isRemembered ? end : nil)
+    }
+
+    /// Whether it holds, or held before its damage, the entry that `chain` ends with.
+    func held(_ index: LogIndex, _ chain: UInt64?) -> Bool {
+        self.truncated.index >= index || self.anchor(at: index)?.chain == chain
+            || self.lost[index] == chain
     }
 
     func load(_ request: LoadRequest) -> LoadedEntries {
