@@ -25,6 +25,10 @@ package struct Effects: Sendable {
     /// periodic heartbeat while it is so; such a follower goes on by itself once it holds a later
     /// state.
     package var snapshotsNeeded: [NodeID] = []
+    /// The leader holds a state ready that leads further than the log here. To be fetched, unless
+    /// that is under way; `RaftReplica.restart(installing:)` says what to do with it then. Repeated
+    /// by the leader while it is so.
+    package var snapshotOffered: OfferedSnapshot?
     /// Proof that a log is damaged, here or at a peer. The replica ignored what showed it; the
     /// caller stops the group and treats its storage as damaged.
     package var faults: [ReplicaFault] = []
@@ -35,7 +39,7 @@ package struct Effects: Sendable {
         self.heartbeats.isEmpty && self.messages.isEmpty && self.write == nil
             && self.loads.isEmpty && self.apply.isEmpty && self.proposals.isEmpty
             && self.reads.isEmpty && self.roleChange == nil && self.snapshotsNeeded.isEmpty
-            && self.faults.isEmpty
+            && self.snapshotOffered == nil && self.faults.isEmpty
     }
 }
 
@@ -73,6 +77,12 @@ package struct LogWrite: Sendable {
 
     /// Nothing to write: the messages wait for the writes before.
     package var isEmpty: Bool { self.entries.isEmpty && self.hardState == nil }
+}
+
+/// An offer, and who made it.
+package struct OfferedSnapshot: Hashable, Sendable {
+    package let offer: SnapshotOffer
+    package let from: NodeID
 }
 
 package struct LoadRequest: Hashable, Sendable {

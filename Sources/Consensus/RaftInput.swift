@@ -19,6 +19,9 @@ package enum RaftInput: Sendable {
     /// The storage dropped the entries through this one (applied, and durable in the state machine;
     /// the caller decides how much to keep for followers).
     case truncated(through: LogAnchor)
+    /// This node holds a state ready for the follower, asked for by `Effects.snapshotsNeeded`.
+    /// Ignored unless leading, and unless the follower still needs one and could go on from this one.
+    case offerSnapshot(SnapshotOffer, to: NodeID)
     /// The process of this node is gone: its connection was reset *and* a new one refused. A
     /// follower of it stands for election after a short jitter instead of a timeout. Safe however
     /// wrong the news is, because terms decide; it would not be under leases, and there are none.

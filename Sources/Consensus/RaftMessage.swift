@@ -29,6 +29,9 @@ package struct RaftMessage: Hashable, Sendable {
         case timeoutNow
         /// "Your term is over": the answer to a request of an older term.
         case newerTerm
+        /// "Your log ends before mine begins; here is a state to go on from" (thesis §5). Nothing
+        /// answers it: a follower that has such a state by whatever way accepts the next append.
+        case snapshotOffer(SnapshotOffer)
     }
 
     /// Whether this is a heartbeat or its answer, which travel on their own (coalesced over all
@@ -37,7 +40,7 @@ package struct RaftMessage: Hashable, Sendable {
         switch self.body {
         case .heartbeat, .heartbeatAnswer: true
         case .preVoteRequest, .preVoteAnswer, .voteRequest, .voteAnswer, .append, .appendAccepted,
-            .appendRefused, .timeoutNow, .newerTerm:
+            .appendRefused, .timeoutNow, .newerTerm, .snapshotOffer:
             false
         }
     }
@@ -135,4 +138,24 @@ package struct HeartbeatAnswer: Hashable, Sendable {
     package let readPosition: UInt64
 
     package init(readPosition: UInt64) { self.readPosition = readPosition }
+}
+
+/// A state of the group that the sender holds ready to be fetched.
+package struct SnapshotOffer: Hashable, Sendable {
+    /// Names the state at its sender.
+    package let snapshot: SnapshotID
+    /// The last entry that is in it.
+    package let anchor: LogAnchor
+
+    package init(snapshot: SnapshotID, anchor: LogAnchor) {
+        self.snapshot = snapshot
+        self.anchor = anchor
+    }
+}
+
+/// Names a snapshot among those that its maker ever made.
+package struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    package var description: String { "\(self.rawValue)" }
 }

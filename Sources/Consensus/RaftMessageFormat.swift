@@ -2,7 +2,7 @@ import Primitives
 import Wire
 
 /// A message's bytes: version u8 (1), kind u8, term u64, sender u32, then the fields of the kind.
-/// Kinds are for ever; 12 and 13 are kept free for a snapshot's offer and its answer.
+/// Kinds are for ever.
 extension RaftMessage: WireMessage {
     private static let version: UInt8 = 1
 
@@ -21,6 +21,7 @@ extension RaftMessage: WireMessage {
         case heartbeatAnswer = 9
         case timeoutNow = 10
         case newerTerm = 11
+        case snapshotOffer = 12
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -53,6 +54,10 @@ extension RaftMessage: WireMessage {
             writer.write(heartbeat.readPosition)
         case .heartbeatAnswer(let answer):
             writer.write(answer.readPosition)
+        case .snapshotOffer(let offer):
+            writer.write(offer.snapshot.rawValue)
+            writer.write(offer.anchor.position)
+            writer.write(offer.anchor.chain)
         case .timeoutNow, .newerTerm:
             break
         }
@@ -71,6 +76,7 @@ extension RaftMessage: WireMessage {
         case .heartbeatAnswer: .heartbeatAnswer
         case .timeoutNow: .timeoutNow
         case .newerTerm: .newerTerm
+        case .snapshotOffer: .snapshotOffer
         }
     }
 
@@ -111,6 +117,12 @@ extension RaftMessage: WireMessage {
         case .heartbeatAnswer: .heartbeatAnswer(HeartbeatAnswer(readPosition: try reader.read()))
         case .timeoutNow: .timeoutNow
         case .newerTerm: .newerTerm
+        case .snapshotOffer:
+            .snapshotOffer(
+                SnapshotOffer(
+                    snapshot: SnapshotID(try reader.read()),
+                    anchor: LogAnchor(
+                        position: try reader.readPosition(), chain: try reader.read())))
         }
     }
 

@@ -174,7 +174,7 @@ extension RaftReplica {
     // MARK: Following
 
     /// Whether the message may come from the one leader of this term; follows it if so.
-    private mutating func follow(_ leader: NodeID) -> Bool {
+    mutating func follow(_ leader: NodeID) -> Bool {
         switch self.role {
         case .leader:
             self.fault(.secondLeader(leader, term: self.term))

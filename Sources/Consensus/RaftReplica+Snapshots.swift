@@ -9,6 +9,11 @@ package struct SnapshotRestart: Hashable, Sendable {
 
 /// The log's beginning: where the storage let it go, and followers that stand before it.
 extension RaftReplica {
+    /// Whether a state at `anchor` leads further than the log here.
+    package func needsSnapshot(at anchor: LogAnchor) -> Bool {
+        anchor.index > self.commit && self.log.anchor(at: anchor.index) != anchor
+    }
+
     /// Whether a snapshot of the state machine at `anchor` is worth installing here, and from what
     /// the replica starts anew with it. Nil when the log leads there as well or further; the
     /// snapshot is then dropped.
@@ -18,9 +23,7 @@ extension RaftReplica {
     /// place in one synced write; swaps the state machine; and makes a new replica. Each of these
     /// steps can be repeated after a crash. The leader notices at its next heartbeat.
     package func restart(installing anchor: LogAnchor) -> SnapshotRestart? {
-        guard anchor.index > self.commit, self.log.anchor(at: anchor.index) != anchor else {
-            return nil
-        }
+        guard self.needsSnapshot(at: anchor) else { return nil }
         invariant(
             !self.log.hasUnwritten && !self.log.hasWritesUnderWay
                 && self.applied == self.handedToApply,
@@ -58,6 +61,21 @@ extension RaftReplica {
         self.needsSnapshot(peer)
         let probe = Append(previous: self.log.truncated, entries: [], commit: self.commit)
         self.send(.append(probe), to: peer)
+    }
+
+    /// Tells a follower of a state that it may fetch. One that ends before our log begins would not
+    /// help it.
+    mutating func offer(_ offer: SnapshotOffer, to peer: NodeID) {
+        guard self.role == .leader, self.leadership.progress[peer]?.state == .snapshot,
+            offer.anchor.index >= self.log.truncated.index
+        else { return }
+        self.send(.snapshotOffer(offer), to: peer)
+    }
+
+    /// An offer that comes late, when the log has caught up, is nothing to us.
+    mutating func follow(_ offer: SnapshotOffer, from leader: NodeID) {
+        guard self.follow(leader), self.needsSnapshot(at: offer.anchor) else { return }
+        self.take(offer, from: leader)
     }
 
     mutating func leaveSnapshotWhenPossible(_ peer: NodeID) {

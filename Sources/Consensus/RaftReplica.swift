@@ -24,8 +24,8 @@ import Primitives
 /// 5. Applies `apply` in order, one call after the other, and steps `.applied(through:)` after any
 ///    part of it. Entries need not be durable in the state machine by then; but `.truncated` must
 ///    name only what is.
-/// 6. Hands out `proposals`, `reads`, `roleChange`, `snapshotsNeeded`, and stops the group for
-///    `faults`.
+/// 6. Hands out `proposals`, `reads`, `roleChange`; offers those in `snapshotsNeeded` a state, and
+///    fetches the one in `snapshotOffered`; and stops the group for `faults`.
 ///
 /// **What the caller promises**: ticks come at an even pace; messages come from the replica they
 /// name, of the same group; after a crash the replica is made again from what the last durable
@@ -123,6 +123,7 @@ package struct RaftReplica: Sendable {
         case .unreachable(let node): self.peerUnreachable(node)
         case .transferLeadership(let node): self.transferLeadership(to: node)
         case .campaign: self.campaignWhenAsked()
+        case .offerSnapshot(let offer, let node): self.offer(offer, to: node)
         }
     }
 
@@ -168,7 +169,7 @@ package struct RaftReplica: Sendable {
             // As long as we hear a leader, somebody who does not is alone in that (thesis §4.2.3).
             if self.hearsLeader, !request.isHandover { return false }
             self.becomeFollower(in: message.term, of: nil)
-        case .append, .heartbeat:
+        case .append, .heartbeat, .snapshotOffer:
             self.becomeFollower(in: message.term, of: message.from)
         case .preVoteAnswer, .voteAnswer, .appendAccepted, .appendRefused, .heartbeatAnswer,
             .timeoutNow, .newerTerm:
@@ -183,7 +184,7 @@ package struct RaftReplica: Sendable {
         switch message.body {
         case .preVoteRequest, .preVoteAnswer:
             return true
-        case .append, .heartbeat, .voteRequest:
+        case .append, .heartbeat, .voteRequest, .snapshotOffer:
             self.send(.newerTerm, to: message.from)
             return false
         case .voteAnswer, .appendAccepted, .appendRefused, .heartbeatAnswer, .timeoutNow,
@@ -206,6 +207,7 @@ package struct RaftReplica: Sendable {
         case .heartbeatAnswer(let answer): self.heartbeatAnswered(answer, by: from)
         case .timeoutNow: self.takeOver()
         case .newerTerm: break
+        case .snapshotOffer(let offer): self.follow(offer, from: from)
         }
     }
 
@@ -244,6 +246,11 @@ package struct RaftReplica: Sendable {
         if !self.pending.snapshotsNeeded.contains(peer) {
             self.pending.snapshotsNeeded.append(peer)
         }
+    }
+
+    /// A newer offer takes the place of an older one.
+    mutating func take(_ offer: SnapshotOffer, from leader: NodeID) {
+        self.pending.snapshotOffered = OfferedSnapshot(offer: offer, from: leader)
     }
 
     mutating func fault(_ fault: ReplicaFault) { self.pending.faults.append(fault) }

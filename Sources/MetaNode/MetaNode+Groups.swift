@@ -151,7 +151,7 @@ extension RaftInput {
         switch self {
         case .persisted, .applied, .loaded, .truncated: true
         case .tick, .message, .propose, .readIndex, .forgetLeader, .unreachable,
-            .transferLeadership, .campaign:
+            .transferLeadership, .campaign, .offerSnapshot:
             false
         }
     }

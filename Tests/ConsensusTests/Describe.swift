@@ -30,6 +30,7 @@ enum Describe {
                 + (answer.readPosition > 0 ? " read=\(answer.readPosition)" : "")
         case .timeoutNow: "timeout-now term=\(message.term)"
         case .newerTerm: "newer-term term=\(message.term)"
+        case .snapshotOffer(let offer): "offer term=\(message.term) state=\(offer.anchor)"
         }
     }
 

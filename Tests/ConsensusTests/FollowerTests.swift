@@ -286,7 +286,7 @@ struct FollowerTests {
         func index() -> LogIndex { LogIndex(small() == 0 ? 1 << 61 : small()) }
         func position() -> LogPosition { LogPosition(term: Term(small()), index: index()) }
         let flag = small() < 3
-        switch generator.next() % 11 {
+        switch generator.next() % 12 {
         case 0: return .preVoteRequest(VoteRequest(last: position(), isHandover: flag))
         case 1: return .preVoteAnswer(PreVoteAnswer(campaignTerm: Term(small()), granted: flag))
         case 2: return .voteRequest(VoteRequest(last: position(), isHandover: flag))
@@ -301,6 +301,9 @@ struct FollowerTests {
         case 7: return .appendRefused(AppendRefused(previous: index(), hint: position()))
         case 8: return .heartbeat(Heartbeat(commit: index(), readPosition: small()))
         case 9: return .heartbeatAnswer(HeartbeatAnswer(readPosition: small()))
+        case 10:
+            let anchor = LogAnchor(position: position(), chain: small())
+            return .snapshotOffer(SnapshotOffer(snapshot: SnapshotID(small()), anchor: anchor))
         default: return flag ? .timeoutNow : .newerTerm
         }
     }

@@ -66,6 +66,17 @@ struct RaftMessageTests {
         ),
         (message(.timeoutNow), "010a" + "0300000000000000" + "02000000"),
         (message(.newerTerm), "010b" + "0300000000000000" + "02000000"),
+        (
+            message(
+                .snapshotOffer(
+                    SnapshotOffer(
+                        snapshot: SnapshotID(9),
+                        anchor: LogAnchor(
+                            position: LogPosition(term: Term(2), index: LogIndex(7)),
+                            chain: 0x1122_3344_5566_7788)))),
+            "010c" + "0300000000000000" + "02000000" + "0900000000000000"
+                + "0200000000000000" + "0700000000000000" + "8877665544332211"
+        ),
     ]
 
     @Test func `every kind of message has the bytes it always had`() throws {

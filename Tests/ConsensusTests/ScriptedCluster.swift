@@ -131,6 +131,10 @@ final class ScriptedCluster {
         case "restart": self.update(id) { $0.restart() }
         case "truncate": self.truncate(id, through: words.first.flatMap { UInt64($0) } ?? 0)
         case "load": self.answerLoads(of: id)
+        case "offer":
+            guard numbers.count == 3 else { throw Misunderstood(line: line) }
+            self.offer(from: id, to: numbers[1], at: LogIndex(UInt64(numbers[2].rawValue)))
+        case "install": self.install(on: id, LogIndex(words.first.flatMap { UInt64($0) } ?? 0))
         case "log": self.printLog(id)
         case "status": self.printStatus(id)
         default: throw Misunderstood(line: line)
@@ -174,6 +178,24 @@ final class ScriptedCluster {
             node.disk.truncate(through: anchor.index)
             node.replica.step(.truncated(through: anchor))
         }
+    }
+
+    /// `offer 1 3 5`: node 1 tells node 3 of a state as of index 5.
+    private func offer(from id: NodeID, to peer: NodeID, at index: LogIndex) {
+        guard let at = self.index(of: id), let anchor = self.nodes[at].disk.anchor(at: index) else {
+            return
+        }
+        let offer = SnapshotOffer(snapshot: SnapshotID(index.rawValue), anchor: anchor)
+        self.step(id, .offerSnapshot(offer, to: peer))
+    }
+
+    /// `install 3 5`: node 3 has fetched the state as of index 5 that it was offered.
+    private func install(on id: NodeID, _ index: LogIndex) {
+        guard let at = self.index(of: id),
+            let offered = self.nodes[at].offered.first(where: { $0.anchor.index == index })
+        else { return }
+        let isInstalled = self.nodes[at].install(offered.anchor)
+        self.note(id, isInstalled ? "goes on from \(offered.anchor)" : "drops \(offered.anchor)")
     }
 
     // MARK: Carrying out
@@ -223,6 +245,10 @@ final class ScriptedCluster {
         for answer in effects.reads { self.note(id, Describe.read(answer)) }
         if let change = effects.roleChange { self.note(id, Describe.roleChange(change)) }
         for peer in effects.snapshotsNeeded { self.note(id, "needs a snapshot for \(peer)") }
+        if let offered = effects.snapshotOffered {
+            self.note(id, "is offered \(offered.offer.anchor) by \(offered.from)")
+            self.nodes[at].offered.append(offered.offer)
+        }
         for fault in effects.faults { self.note(id, "FAULT \(fault)") }
         return true
     }

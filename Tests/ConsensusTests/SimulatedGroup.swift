@@ -25,6 +25,8 @@ struct SimulatedGroup {
     private var nodes: [TestNode] = []
     private var network: [(from: NodeID, outgoing: Outgoing)] = []
     private var loads: [(at: Int, answer: LoadedEntries)] = []
+    /// The state that each replica was offered last and has not installed yet.
+    private var offered: [SnapshotOffer?]
     private var cut: Set<[NodeID]> = []
     private var ticket: UInt64 = 0
 
@@ -66,6 +68,7 @@ struct SimulatedGroup {
         }
         self.generator = generator
 
+        self.offered = [SnapshotOffer?](repeating: nil, count: count)
         let voters = (1...UInt32(count)).map { NodeID($0) }
         for voter in voters {
             var configuration = RaftConfiguration(
@@ -138,6 +141,7 @@ struct SimulatedGroup {
         case 35..<38: try self.input(.unreachable(other), at)
         case 38..<43: try self.truncate(at)
         case 43..<45: try self.input(.campaign, at)
+        case 45..<51: try self.installWhatWasOffered(at)
         default: self.loseOrRepeat()
         }
     }
@@ -186,6 +190,7 @@ struct SimulatedGroup {
         self.marks.crashes += 1
         self.nodes[at].crash()
         self.loads.removeAll { $0.at == at }
+        self.offered[at] = nil
     }
 
     private mutating func restart(_ at: Int) {
@@ -240,28 +245,34 @@ struct SimulatedGroup {
         try self.input(.loaded(answer), at)
     }
 
-    /// A follower that needs one gets the leader's state out of band.
-    private mutating func installSnapshot(from leader: Int, to peer: NodeID) throws(Broken) {
-        guard let at = self.nodes.firstIndex(where: { $0.id == peer }), self.nodes[at].isUp,
-            self.draw(4) == 0
-        else { return }
+    /// The state as it is durable now is held ready for a follower.
+    private mutating func offerSnapshot(from leader: Int, to peer: NodeID) throws(Broken) {
         let source = self.nodes[leader].disk
         guard let anchor = source.anchor(at: source.applied) else { return }
+        self.ticket += 1
+        let offer = SnapshotOffer(snapshot: SnapshotID(self.ticket), anchor: anchor)
+        try self.input(.offerSnapshot(offer, to: peer), leader)
+    }
+
+    /// The state was fetched, and by now the log may have come as far by itself.
+    private mutating func installWhatWasOffered(_ at: Int) throws(Broken) {
+        guard self.nodes[at].isUp, let offer = self.offered[at].take() else { return }
         while !self.nodes[at].writes.isEmpty || !self.nodes[at].applying.isEmpty {
             try self.syncSome(at)
             try self.applySome(at)
             try self.drain(at)
         }
-        guard self.nodes[at].isUp,
-            let restart = self.nodes[at].replica.restart(installing: anchor)
+        let crashesInBetween = self.draw(3) == 0
+        guard self.nodes[at].isUp, self.nodes[at].replica.isQuiet,
+            self.nodes[at].install(offer.anchor)
         else { return }
         self.marks.snapshots += 1
-        self.crash(at)
-        self.nodes[at].disk = TestDisk(
-            hardState: restart.hardState, truncated: restart.log.truncated,
-            entries: restart.log.entries, applied: restart.applied,
-            lost: self.nodes[at].disk.lost)
-        self.restart(at)
+        self.lastPersistedTerm[at] = self.nodes[at].disk.hardState.term
+        self.loads.removeAll { $0.at == at }
+        if crashesInBetween {
+            self.crash(at)
+            self.restart(at)
+        }
     }
 
     // MARK: Replicas and their disks
@@ -303,7 +314,8 @@ struct SimulatedGroup {
         if self.draw(20) == 0, self.nodes[at].replica.status.unappliedBytes > 10_000 {
             throw .boundPassed(id, "unapplied bytes")
         }
-        for peer in effects.snapshotsNeeded { try self.installSnapshot(from: at, to: peer) }
+        if let offered = effects.snapshotOffered { self.offered[at] = offered.offer }
+        for peer in effects.snapshotsNeeded { try self.offerSnapshot(from: at, to: peer) }
     }
 
     private mutating func syncSome(_ at: Int) throws(Broken) {
@@ -357,7 +369,7 @@ struct SimulatedGroup {
             case .append, .heartbeat:
                 isLater || isNow
             case .preVoteRequest, .preVoteAnswer, .appendRefused, .heartbeatAnswer, .timeoutNow,
-                .newerTerm:
+                .newerTerm, .snapshotOffer:
                 true
             }
         if !holds { throw .sentBeforePersisted(self.nodes[at].id, "\(message)") }
@@ -466,6 +478,7 @@ struct SimulatedGroup {
         for at in self.nodes.indices {
             try self.syncSome(at)
             try self.applySome(at)
+            try self.installWhatWasOffered(at)
             try self.drain(at)
         }
         while !self.loads.isEmpty { try self.answerLoad() }

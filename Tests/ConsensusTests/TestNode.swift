@@ -89,6 +89,8 @@ struct TestNode {
     var disk = TestDisk()
     var writes: [LogWrite] = []
     var applying: [Entry] = []
+    /// The states that this node was offered.
+    var offered: [SnapshotOffer] = []
 
     init(_ configuration: RaftConfiguration) {
         self.configuration = configuration
@@ -106,6 +108,20 @@ struct TestNode {
     mutating func restart() {
         self.isUp = true
         self.replica = self.disk.restore(self.configuration)
+    }
+
+    /// Takes over a state as of `anchor`, and the log's beginning behind it, in one write; false
+    /// when the log has come as far meanwhile.
+    mutating func install(_ anchor: LogAnchor) -> Bool {
+        guard let restart = self.replica.restart(installing: anchor) else { return false }
+        self.disk.hardState = restart.hardState
+        self.disk.truncated = restart.log.truncated
+        self.disk.entries = []
+        self.disk.applied = restart.applied
+        self.replica = RaftReplica(
+            configuration: self.configuration, hardState: restart.hardState, log: restart.log,
+            applied: restart.applied)
+        return true
     }
 
     /// The log as it will be on the disk once everything is written.
