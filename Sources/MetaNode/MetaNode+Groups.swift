@@ -35,8 +35,9 @@ extension MetaNode {
     /// none.
     package func removeGroup(_ group: GroupID) async {
         guard let driver = await self.halt(group) else { return }
-        let hardState = driver.standing.hardState
-        guard await self.changeRows(of: group, .init(removing: hardState)) else { return }
+        let reset = RaftLogTables.Reset(
+            removing: driver.standing.hardState, endingAt: driver.replica.status.last.position)
+        guard await self.changeRows(of: group, reset) else { return }
         driver.giveUpAll()
         self.groups[group] = nil
         self.groupOrder = self.groups.keys.sorted()

@@ -53,10 +53,12 @@ extension RaftLogTables {
             self.isRemoval = false
         }
 
-        /// The replica leaves this node. What it voted for stays.
-        package init(removing hardState: HardState) {
+        /// The replica leaves this node. What it voted for stays, and how far its log reached: should
+        /// it come back, it recovers before its votes count for more than it holds.
+        package init(removing hardState: HardState, endingAt last: LogPosition) {
             self.hardState = HardState(
-                term: hardState.term, vote: hardState.vote, commit: .zero)
+                term: hardState.term, vote: hardState.vote, commit: .zero,
+                remembered: max(last, hardState.remembered ?? .zero))
             self.anchor = .zero
             self.isRemoval = true
         }

@@ -256,7 +256,9 @@ import Testing
     @Test func `a removed replica leaves its term and its vote, and nothing else`() throws {
         var (log, _) = try FormatLog.holding(5, commit: 4)
         let vote = log.standing.hardState
-        try log.reset(RaftLogTables.Reset(removing: vote))
+        let last = log.last.position
+        try log.reset(RaftLogTables.Reset(removing: vote, endingAt: last))
+        #expect(log.standing.hardState.remembered == last)
         let (standing, restored) = try log.restore()
         #expect(standing.isRemoved && standing.stateGeneration == 1)
         #expect(standing.hardState == HardState(term: vote.term, vote: vote.vote, commit: .zero))
