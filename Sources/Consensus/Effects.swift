@@ -47,10 +47,14 @@ package struct Effects: Sendable {
 package struct Outgoing: Hashable, Sendable {
     package let to: NodeID
     package let message: RaftMessage
+    /// Nothing depends on when the message comes, as long as it comes within a heartbeat's time: it
+    /// may leave together with what else goes to the same node by then.
+    package let canWait: Bool
 
-    package init(to: NodeID, message: RaftMessage) {
+    package init(to: NodeID, message: RaftMessage, canWait: Bool = false) {
         self.to = to
         self.message = message
+        self.canWait = canWait
     }
 }
 

@@ -4,6 +4,12 @@ import Primitives
 package enum RaftInput: Sendable {
     /// One more tick has passed.
     case tick
+    /// The heartbeats of this node go out now, so that those of all its groups leave together. A
+    /// leader whose own went out with the last tick sends none.
+    case beat
+    /// Whether this replica is to lead from now on. It goes on leading until leadership is handed
+    /// over.
+    case candidacy(Candidacy)
     /// A message of another replica of the group came, as the transport authenticated it.
     case message(RaftMessage)
     /// Append these payloads, in order, as one entry each. `Effects.proposals` answers the ticket.
@@ -35,6 +41,17 @@ package enum RaftInput: Sendable {
     /// told so, and a group of one, to save the timeout; where others hear a leader, none of them
     /// answers.
     case campaign
+}
+
+/// Whether a replica stands for election.
+package enum Candidacy: Hashable, Sendable {
+    /// When it hears no leader, or is asked to.
+    case eager
+    /// Only when nobody else has been elected within several election timeouts: others would lead
+    /// better, but a group without a leader is worse.
+    case reluctant
+    /// Never: what it would answer as a leader is not to be trusted. It votes and takes entries.
+    case barred
 }
 
 /// Names a write of `Effects.write`. Writes are numbered in the order they are handed out.

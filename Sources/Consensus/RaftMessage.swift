@@ -124,12 +124,22 @@ package struct AppendRefused: Hashable, Sendable {
 package struct Heartbeat: Hashable, Sendable {
     /// The commit index, as far as the receiver is known to hold the log.
     package let commit: LogIndex
+    /// The chain hash of the leader's log at `commit`, where its memory reaches back to it. The
+    /// receiver's log has the same there, or one of the two is damaged.
+    package let chain: UInt64?
     /// The highest read position that waits to be confirmed.
     package let readPosition: UInt64
+    /// The leader waits for the answer: a read, or what the receiver still lacks, depends on it. That
+    /// of another heartbeat may wait until its sender has something to say anyway.
+    package let isUrgent: Bool
 
-    package init(commit: LogIndex, readPosition: UInt64) {
+    package init(
+        commit: LogIndex, chain: UInt64? = nil, readPosition: UInt64, isUrgent: Bool = true
+    ) {
         self.commit = commit
+        self.chain = chain
         self.readPosition = readPosition
+        self.isUrgent = isUrgent
     }
 }
 

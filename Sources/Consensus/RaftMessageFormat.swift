@@ -52,6 +52,9 @@ extension RaftMessage: WireMessage {
         case .heartbeat(let heartbeat):
             writer.write(heartbeat.commit.rawValue)
             writer.write(heartbeat.readPosition)
+            writer.write(heartbeat.isUrgent)
+            writer.write(heartbeat.chain != nil)
+            if let chain = heartbeat.chain { writer.write(chain) }
         case .heartbeatAnswer(let answer):
             writer.write(answer.readPosition)
         case .snapshotOffer(let offer):
@@ -111,9 +114,7 @@ extension RaftMessage: WireMessage {
                 AppendRefused(
                     previous: try reader.readIndex(), hint: try reader.readPosition(),
                     hasLostEntries: try reader.readBool(field: "has lost entries")))
-        case .heartbeat:
-            .heartbeat(
-                Heartbeat(commit: try reader.readIndex(), readPosition: try reader.read()))
+        case .heartbeat: .heartbeat(try Self.readHeartbeat(from: &reader))
         case .heartbeatAnswer: .heartbeatAnswer(HeartbeatAnswer(readPosition: try reader.read()))
         case .timeoutNow: .timeoutNow
         case .newerTerm: .newerTerm
@@ -131,6 +132,18 @@ extension RaftMessage: WireMessage {
     ) throws(FormatFault) -> VoteRequest {
         VoteRequest(
             last: try reader.readPosition(), isHandover: try reader.readBool(field: "handover"))
+    }
+
+    private static func readHeartbeat(
+        from reader: inout ByteReader
+    ) throws(FormatFault) -> Heartbeat {
+        let commit = try reader.readIndex()
+        let readPosition: UInt64 = try reader.read()
+        let isUrgent = try reader.readBool(field: "urgent")
+        let chain: UInt64? =
+            if try reader.readBool(field: "chain known") { try reader.read() } else { nil }
+        return Heartbeat(
+            commit: commit, chain: chain, readPosition: readPosition, isUrgent: isUrgent)
     }
 
     private static func readAppend(from reader: inout ByteReader) throws(FormatFault) -> Append {

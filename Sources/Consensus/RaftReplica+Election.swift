@@ -5,6 +5,8 @@ extension RaftReplica {
     /// How many timeouts are short after the leader was found to be gone; each is longer than the
     /// one before, so that candidates who collide drift apart.
     private static let hurriedAttempts = 4
+    /// How many election timeouts a reluctant replica lets pass before it stands all the same.
+    private static let reluctantTimeouts = 4
 
     /// Whether a leader was heard from within the shortest election timeout (for a leader: whether
     /// it still leads). Elections that others want do not disturb us then.
@@ -22,11 +24,47 @@ extension RaftReplica {
         }
     }
 
+    /// After how many ticks, at the earliest, a tick does more than count; 1 at least. Nothing is
+    /// missed by whoever hands in so many ticks together.
+    package var ticksUntilDue: Int {
+        switch self.role {
+        case .follower, .preCandidate, .candidate:
+            return max(1, self.electionTimeout - self.electionElapsed)
+        case .leader:
+            return max(
+                1,
+                min(
+                    self.configuration.electionTicks - self.electionElapsed,
+                    self.configuration.heartbeatTicks - self.leadership.heartbeatElapsed))
+        }
+    }
+
+    /// No leader was heard from for an election timeout.
     private mutating func timedOut() {
-        if self.mayStand {
+        guard self.mayStand else { return self.letOthersStand() }
+        switch self.candidacy {
+        case .eager: self.askForPreVotes()
+        case .reluctant where self.timeoutsLetPass >= Self.reluctantTimeouts:
             self.askForPreVotes()
-        } else {
-            self.becomeFollower(in: self.term, of: nil)
+        case .reluctant, .barred: self.letOthersStand()
+        }
+    }
+
+    /// Forgets the leader, so that whoever stands has this replica's vote, and does not stand itself.
+    private mutating func letOthersStand() {
+        self.timeoutsLetPass += 1
+        self.hurriesLeft = 0
+        self.becomeFollower(in: self.term, of: nil)
+    }
+
+    mutating func setCandidacy(_ candidacy: Candidacy) {
+        guard candidacy != self.candidacy else { return }
+        self.candidacy = candidacy
+        self.timeoutsLetPass = 0
+        switch self.role {
+        case .preCandidate, .candidate:
+            if candidacy != .eager { self.becomeFollower(in: self.term, of: nil) }
+        case .follower, .leader: break
         }
     }
 
@@ -41,10 +79,19 @@ extension RaftReplica {
         }
         self.leadership.heartbeatElapsed += 1
         if self.leadership.heartbeatElapsed >= self.configuration.heartbeatTicks {
-            self.leadership.heartbeatElapsed = 0
-            for peer in self.peers { self.leadership.progress[peer]?.isProbeDue = true }
-            self.sendHeartbeats()
+            self.sendPeriodicHeartbeats()
         }
+    }
+
+    mutating func beat() {
+        guard self.role == .leader, self.leadership.heartbeatElapsed > 0 else { return }
+        self.sendPeriodicHeartbeats()
+    }
+
+    private mutating func sendPeriodicHeartbeats() {
+        self.leadership.heartbeatElapsed = 0
+        for peer in self.peers { self.leadership.progress[peer]?.isProbeDue = true }
+        self.sendHeartbeats()
     }
 
     /// Whether a quorum was heard from since the last call. A leader that it was not heard from may
@@ -86,7 +133,10 @@ extension RaftReplica {
         self.leader = leader
         self.ballot = [:]
         self.ownVoteWrite = nil
-        if leader != nil { self.hurriesLeft = 0 }
+        if leader != nil {
+            self.hurriesLeft = 0
+            self.timeoutsLetPass = 0
+        }
         self.resetElectionTimer()
         if hasLed { self.endLeadership() }
     }
@@ -131,7 +181,7 @@ extension RaftReplica {
     // MARK: Asking
 
     mutating func campaignWhenAsked() {
-        if self.role != .leader, self.mayStand { self.askForPreVotes() }
+        if self.role != .leader, self.mayStand, self.candidacy == .eager { self.askForPreVotes() }
     }
 
     private mutating func askForPreVotes() {
@@ -231,7 +281,7 @@ extension RaftReplica {
     }
 
     mutating func takeOver() {
-        guard self.role == .follower, self.mayStand else { return }
+        guard self.role == .follower, self.mayStand, self.candidacy == .eager else { return }
         self.campaign(isHandover: true)
     }
 }

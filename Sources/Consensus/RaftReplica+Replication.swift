@@ -153,9 +153,12 @@ extension RaftReplica {
         for peer in self.peers {
             guard let progress = self.leadership.progress[peer] else { continue }
             // No further than the follower is known to be: it may hold other entries beyond.
+            let commit = min(progress.match, self.commit)
+            let position = self.leadership.reads.position
             let heartbeat = Heartbeat(
-                commit: min(progress.match, self.commit),
-                readPosition: self.leadership.reads.position)
+                commit: commit, chain: self.log.anchor(at: commit)?.chain, readPosition: position,
+                isUrgent: progress.confirmedRead < position || progress.state != .replicate
+                    || progress.match < self.log.last.index)
             self.send(.heartbeat(heartbeat), to: peer)
         }
     }
@@ -184,6 +187,7 @@ extension RaftReplica {
         case .follower:
             self.leader = leader
             self.hurriesLeft = 0
+            self.timeoutsLetPass = 0
             // The timeout stays as it was drawn: drawing costs, and this is every message.
             if self.electionTimeout < self.configuration.electionTicks {
                 self.resetElectionTimer()
@@ -202,11 +206,19 @@ extension RaftReplica {
                 .entriesLost(
                     leader: leader, commit: heartbeat.commit, last: self.log.last.position))
             return
+        } else if let chain = heartbeat.chain, let own = self.log.anchor(at: heartbeat.commit),
+            own.chain != chain
+        {
+            // The leader knows that we hold the entry: equal logs up to there, or a damaged one.
+            self.fault(
+                .diverged(at: own.position, peer: leader, ours: own.chain, theirs: chain))
+            return
         } else {
             self.commit = max(self.commit, heartbeat.commit)
         }
         self.send(
-            .heartbeatAnswer(HeartbeatAnswer(readPosition: heartbeat.readPosition)), to: leader)
+            .heartbeatAnswer(HeartbeatAnswer(readPosition: heartbeat.readPosition)), to: leader,
+            canWait: !heartbeat.isUrgent)
     }
 
     mutating func follow(_ append: Append, from leader: NodeID) {

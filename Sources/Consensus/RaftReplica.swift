@@ -62,6 +62,9 @@ package struct RaftReplica: Sendable {
     var electionTimeout = 0
     /// How many of the next election timeouts are short, because the leader is known to be gone.
     var hurriesLeft = 0
+    var candidacy = Candidacy.eager
+    /// Election timeouts that passed since a leader was heard and this replica did not stand.
+    var timeoutsLetPass = 0
     var generator: SeededGenerator
 
     /// The answers to the pre-vote or the vote that is going on.
@@ -112,6 +115,8 @@ package struct RaftReplica: Sendable {
     package mutating func step(_ input: RaftInput) {
         switch input {
         case .tick: self.tick()
+        case .beat: self.beat()
+        case .candidacy(let candidacy): self.setCandidacy(candidacy)
         case .message(let message): self.receive(message)
         case .propose(let payloads, let ticket): self.propose(payloads, ticket: ticket)
         case .readIndex(let ticket): self.requestRead(ticket: ticket)
@@ -218,8 +223,8 @@ package struct RaftReplica: Sendable {
     }
 
     /// Only what a crash cannot make untrue: see `sendAfterPersist`.
-    mutating func send(_ body: RaftMessage.Body, to peer: NodeID) {
-        let outgoing = Outgoing(to: peer, message: self.message(body))
+    mutating func send(_ body: RaftMessage.Body, to peer: NodeID, canWait: Bool = false) {
+        let outgoing = Outgoing(to: peer, message: self.message(body), canWait: canWait)
         if outgoing.message.isHeartbeat {
             self.pending.heartbeats.append(outgoing)
         } else {

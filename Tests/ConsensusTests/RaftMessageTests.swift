@@ -57,8 +57,15 @@ struct RaftMessageTests {
                 + "0900000000000000" + "01"
         ),
         (
-            message(.heartbeat(Heartbeat(commit: LogIndex(7), readPosition: 5))),
+            message(
+                .heartbeat(Heartbeat(commit: LogIndex(7), readPosition: 5, isUrgent: false))),
             "0108" + "0300000000000000" + "02000000" + "0700000000000000" + "0500000000000000"
+                + "0000"
+        ),
+        (
+            message(.heartbeat(Heartbeat(commit: LogIndex(7), chain: 9, readPosition: 5))),
+            "0108" + "0300000000000000" + "02000000" + "0700000000000000" + "0500000000000000"
+                + "0101" + "0900000000000000"
         ),
         (
             message(.heartbeatAnswer(HeartbeatAnswer(readPosition: 5))),
@@ -88,7 +95,7 @@ struct RaftMessageTests {
 
     @Test func `heartbeats and their answers are told apart from everything else`() {
         let heartbeats = Self.golden.map(\.0).filter(\.isHeartbeat)
-        #expect(heartbeats.count == 2)
+        #expect(heartbeats.count == 3)
     }
 
     @Test(arguments: [

@@ -111,6 +111,20 @@ final class ScriptedCluster {
                 self.step(id, .tick)
                 self.settle()
             }
+        case "beat": self.step(id, .beat)
+        case "candidacy":
+            let kinds: [String: Candidacy] = [
+                "eager": .eager, "reluctant": .reluctant, "barred": .barred,
+            ]
+            guard let candidacy = words.first.flatMap({ kinds[$0] }) else {
+                throw Misunderstood(line: line)
+            }
+            self.step(id, .candidacy(candidacy))
+        case "tamper":
+            guard let index = words.first.flatMap({ UInt64($0) }) else {
+                throw Misunderstood(line: line)
+            }
+            self.update(id) { $0.disk.tamper(with: LogIndex(index)) }
         case "propose":
             let payloads = Self.quoted(line).map { Array($0.utf8) }
             self.step(id, .propose(payloads: payloads, ticket: self.takeTicket()))

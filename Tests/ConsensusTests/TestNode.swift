@@ -26,6 +26,19 @@ struct TestDisk {
         self.entries.replaceSubrange(kept..., with: write.entries)
     }
 
+    /// Another command stands in the entry's place, and everything behind it agrees with that: no
+    /// check of this log alone can tell.
+    mutating func tamper(with index: LogIndex) {
+        var anchor = self.truncated
+        self.entries = self.entries.map { entry in
+            let entry = Entry(
+                after: anchor, term: entry.term, kind: entry.kind,
+                payload: entry.index == index ? Array("other".utf8) : entry.payload)
+            anchor = entry.anchor
+            return entry
+        }
+    }
+
     mutating func truncate(through index: LogIndex) {
         guard let anchor = self.anchor(at: index) else { return }
         self.truncated = anchor

@@ -46,7 +46,7 @@ import Wire
             Hex.encode(envelope.encoded)
                 == "01" + "01" + "01000000" + "07000000" + "0201000000000000"
                 + "01" + "08" + "0400000000000000" + "02000000"
-                + "0500000000000000" + "0600000000000000")
+                + "0500000000000000" + "0600000000000000" + "0100")
         #expect(RaftEnvelope.messagesKind == 0x0101)
         #expect(RaftEnvelope.heartbeatsKind == 0x0102)
     }
