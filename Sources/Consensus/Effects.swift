@@ -13,7 +13,8 @@ package struct Effects: Sendable {
     /// Entries that a follower needs and the memory no longer has: to be read from the storage, and
     /// answered by `RaftInput.loaded`, each once.
     package var loads: [LoadRequest] = []
-    /// Committed entries, durable here, to be applied in order; `RaftInput.applied` reports them.
+    /// Committed entries, durable here, to be applied in order; `RaftInput.applied` reports them. A
+    /// configuration is kept with the state, in the same write as the index that it is applied at.
     package var apply: [Entry] = []
     /// The answers to proposals, in the order of the proposals.
     package var proposals: [ProposalAnswer] = []
@@ -117,6 +118,10 @@ package enum Refusal: Hashable, Sendable {
     case overloaded
     /// The payload is larger than an entry may be.
     case tooLarge(limitBytes: Int)
+    /// A change of the configuration is under way, or the leader's term has only just begun.
+    case changing
+    /// No group can have this configuration.
+    case malformedConfiguration
 }
 
 package struct ProposalAnswer: Hashable, Sendable {

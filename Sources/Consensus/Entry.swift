@@ -49,6 +49,8 @@ package enum EntryKind: UInt8, Sendable {
     case noop = 0
     /// Bytes for the state machine.
     case command = 1
+    /// A `Configuration`, in force wherever the entry is applied.
+    case configuration = 2
 }
 
 /// One entry of a group's log.
@@ -85,6 +87,14 @@ package struct Entry: Hashable, Sendable {
 
     package var position: LogPosition { LogPosition(term: self.term, index: self.index) }
     package var anchor: LogAnchor { LogAnchor(position: self.position, chain: self.chain) }
+
+    /// The configuration that the entry brings; nil for other kinds.
+    package var configuration: Configuration? {
+        guard self.kind == .configuration else { return nil }
+        do throws(FormatFault) { return try Configuration(decoding: self.payload) } catch {
+            brokenInvariant("the format refuses configuration entries that cannot be read")
+        }
+    }
 
     /// What the entry counts against bounds in bytes: its payload and its frame.
     package var sizeBytes: Int { self.payload.count + 32 }

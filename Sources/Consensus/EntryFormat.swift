@@ -22,6 +22,9 @@ extension Entry {
         let chain = try reader.read(UInt64.self)
         let payload = try reader.readBytes(
             field: "entry payload", limit: Entry.maximumPayloadBytes)
+        if kind == .configuration, try !Configuration(decoding: payload).isWellFormed {
+            throw .invalid(field: "configuration entry", offset: kindOffset)
+        }
         self.init(term: term, index: index, kind: kind, payload: Array(payload), chain: chain)
     }
 }

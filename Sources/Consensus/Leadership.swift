@@ -5,6 +5,9 @@ struct Leadership: Sendable {
     var progress: [NodeID: Progress] = [:]
     var reads = WaitingReads()
     var heartbeatElapsed = 0
+    /// The first entry of the term. Before it is applied nothing is known to be committed, and the
+    /// configuration does not change (Ongaro, raft-dev, July 2015).
+    var firstIndex = LogIndex.zero
     /// To whom leadership is being handed over. No proposal is taken meanwhile, so that the
     /// follower can catch up.
     var successor: NodeID?

@@ -2,9 +2,11 @@ import Primitives
 
 /// The settings of one replica. A tick is whatever period its caller ticks with.
 package struct RaftConfiguration: Sendable {
-    /// This replica's node; one of `voters`.
+    /// This replica's node.
     package var node: NodeID
-    package var voters: [NodeID]
+    /// The group's configuration as of the entries that the replica starts with as applied. Later
+    /// ones come from the log.
+    package var members: Configuration
     /// Decides the replica's election timeouts. Replicas of a group must have different seeds.
     package var seed: UInt64
 
@@ -37,15 +39,21 @@ package struct RaftConfiguration: Sendable {
     /// Bounds the rounds of heartbeats that confirm reads at one time; later reads share the next.
     package var maximumReadRounds = 16
 
-    package init(node: NodeID, voters: [NodeID], seed: UInt64) {
+    package init(node: NodeID, members: Configuration, seed: UInt64) {
         self.node = node
-        self.voters = voters
+        self.members = members
         self.seed = seed
     }
 
+    /// Of a replica in a group without learners that is not changing.
+    package init(node: NodeID, voters: [NodeID], seed: UInt64) {
+        self.init(node: node, members: Configuration(voters: voters), seed: seed)
+    }
+
     func check() {
-        invariant(self.voters.contains(self.node), "a replica is one of its group's voters")
-        invariant(Set(self.voters).count == self.voters.count, "a voter is named once")
+        invariant(
+            self.members.isWellFormed || self.members == .unknown,
+            "a configuration in force has voters")
         invariant(self.heartbeatTicks >= 1, "heartbeats take at least a tick")
         invariant(
             self.electionTicks > self.heartbeatTicks, "an election waits for more than a heartbeat")

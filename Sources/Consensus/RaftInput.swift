@@ -34,8 +34,12 @@ package enum RaftInput: Sendable {
     case forgetLeader(NodeID)
     /// Messages to this node were lost; stop pipelining.
     case unreachable(NodeID)
-    /// Hand leadership over to this voter. Ignored unless leading; given up after an election
-    /// timeout.
+    /// Lead the group to these members, by one entry or (where the voters change) by two; the second
+    /// one follows by itself, whoever leads then. `Effects.proposals` answers the ticket with the
+    /// place of the first.
+    case changeConfiguration(voters: [NodeID], learners: [NodeID], ticket: UInt64)
+    /// Hand leadership over to this voter. Ignored unless leading, and for who does not vote or will
+    /// not when the change under way is over; given up after an election timeout.
     case transferLeadership(to: NodeID)
     /// Stand for election now, unless leading. At the start of a group its preferred voter may be
     /// told so, and a group of one, to save the timeout; where others hear a leader, none of them

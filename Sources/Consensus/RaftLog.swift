@@ -10,6 +10,8 @@ struct RaftLog: Sendable {
     /// The entry before the first one in memory.
     private(set) var before: LogAnchor
     private var entries: [Entry]
+    /// The configurations that the log holds and that are not applied yet, in order.
+    private(set) var configurations: [(index: LogIndex, configuration: Configuration)] = []
     /// For each entry in memory, the bytes of it and all entries before it, from some start on.
     private var ends: [Int]
     private var startBytes = 0
@@ -105,7 +107,17 @@ struct RaftLog: Sendable {
             let end = (self.ends.last ?? self.startBytes) + entry.sizeBytes
             self.entries.append(entry)
             self.ends.append(end)
+            if let configuration = entry.configuration {
+                self.configurations.append((entry.index, configuration))
+            }
         }
+    }
+
+    /// The configurations through `index`, which are in force or behind one that is.
+    mutating func takeConfigurations(through index: LogIndex) -> [Configuration] {
+        let count = self.configurations.prefix { $0.index <= index }.count
+        defer { self.configurations.removeFirst(count) }
+        return self.configurations.prefix(count).map(\.configuration)
     }
 
     /// Drops the entry at `first` (in memory) and everything behind it, which newer entries replace
@@ -114,6 +126,7 @@ struct RaftLog: Sendable {
         let offset = self.offset(of: first)
         self.entries.removeSubrange(offset...)
         self.ends.removeSubrange(offset...)
+        self.configurations.removeAll { $0.index >= first }
         let last = self.last.index
         self.persisted = min(self.persisted, last)
         self.handed = min(self.handed, last)

@@ -158,16 +158,21 @@ extension RaftReplica {
 
         self.leadership = Leadership()
         let next = self.log.last.index.next
-        for peer in self.peers {
-            let window = InflightWindow(
-                maximumMessages: self.configuration.maximumInflightAppends,
-                maximumBytes: self.configuration.maximumInflightBytes)
-            self.leadership.progress[peer] = Progress(next: next, window: window)
-        }
+        for peer in self.peers { self.leadership.progress[peer] = self.newProgress(next: next) }
+        self.leadership.firstIndex = next
         // Entries of earlier terms are committed by one of ours behind them, never by counting who
         // holds them (Raft paper, figure 8); and until it is committed we do not know what is
         // committed, so no read is answered (thesis §6.4).
         self.log.append([Entry(after: self.log.last, term: self.term, kind: .noop, payload: [])])
+    }
+
+    /// Of a follower whose log is not known yet.
+    func newProgress(next: LogIndex) -> Progress {
+        Progress(
+            next: next,
+            window: InflightWindow(
+                maximumMessages: self.configuration.maximumInflightAppends,
+                maximumBytes: self.configuration.maximumInflightBytes))
     }
 
     /// The process of `node` is gone.
@@ -191,7 +196,7 @@ extension RaftReplica {
         self.ownVoteWrite = nil
         self.resetElectionTimer()
         let request = VoteRequest(last: self.log.last.position, isHandover: false)
-        for peer in self.peers { self.send(.preVoteRequest(request), to: peer) }
+        for voter in self.otherVoters { self.send(.preVoteRequest(request), to: voter) }
         self.count(true, from: self.node)
     }
 
@@ -206,7 +211,7 @@ extension RaftReplica {
         // Behind the persist: a candidate that forgets its term could win it twice, with two
         // different logs.
         let request = VoteRequest(last: self.log.last.position, isHandover: isHandover)
-        for peer in self.peers { self.sendAfterPersist(.voteRequest(request), to: peer) }
+        for voter in self.otherVoters { self.sendAfterPersist(.voteRequest(request), to: voter) }
     }
 
     /// Counts an answer; the first of a voter stands.
@@ -249,7 +254,9 @@ extension RaftReplica {
             to: message.from)
     }
 
-    /// Answers a request for our vote (thesis §3.4; §3.6.1 for what "up to date" means).
+    /// Answers a request for our vote (thesis §3.4; §3.6.1 for what "up to date" means). Whether we
+    /// vote at all is the candidate's to know: our own configuration may be older than its, and a
+    /// learner that has been promoted without having heard of it must not be missing.
     mutating func answerVote(_ request: VoteRequest, from candidate: NodeID) {
         let isFree = self.vote == candidate || (self.vote == nil && self.leader == nil)
         guard isFree, request.last >= self.longestHeld else {
@@ -265,7 +272,9 @@ extension RaftReplica {
     // MARK: Handing over (thesis §3.10)
 
     mutating func transferLeadership(to node: NodeID) {
-        guard self.role == .leader, self.leadership.progress[node] != nil else { return }
+        guard self.role == .leader, self.leadership.progress[node] != nil,
+            self.members.voters.contains(node)
+        else { return }
         self.leadership.successor = node
         // From here on, the time of one election timeout is what the handover gets.
         self.electionElapsed = 0

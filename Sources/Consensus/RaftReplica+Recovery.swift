@@ -45,9 +45,6 @@ extension RaftReplica {
     /// Whether the log lacks entries that this replica had.
     package var isRecovering: Bool { self.remembered != nil }
 
-    /// Whether this replica could lead: it holds everything that it ever acknowledged.
-    var mayStand: Bool { !self.isRecovering }
-
     /// The end of the longest log that others may count on this replica for: what a candidate must
     /// hold to get its vote.
     var longestHeld: LogPosition {

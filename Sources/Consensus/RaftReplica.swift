@@ -36,9 +36,11 @@ import Primitives
 /// its `write`.
 package struct RaftReplica: Sendable {
     let configuration: RaftConfiguration
-    let quorum: Quorum
+    /// The configuration in force: that of the last configuration entry applied.
+    package internal(set) var members: Configuration
+    private(set) var quorum: Quorum
     /// The other members, in order: everything that goes to several goes in this order.
-    let peers: [NodeID]
+    private(set) var peers: [NodeID]
 
     package internal(set) var term: Term
     var vote: NodeID?
@@ -88,8 +90,9 @@ package struct RaftReplica: Sendable {
     ) {
         configuration.check()
         self.configuration = configuration
-        self.quorum = Quorum(voters: configuration.voters)
-        self.peers = self.quorum.members.filter { $0 != configuration.node }
+        self.members = configuration.members
+        self.quorum = configuration.members.quorum
+        self.peers = configuration.members.members.filter { $0 != configuration.node }
         self.term = hardState.term
         self.vote = hardState.vote
         self.log = RaftLog(restored: log)
@@ -105,6 +108,7 @@ package struct RaftReplica: Sendable {
             log.before.index <= applied && self.commit <= self.log.last.index,
             "the storage holds every entry that is not applied, and all that are committed")
         invariant(self.term >= self.log.last.term, "no entry is of a later term than the replica")
+        _ = self.log.takeConfigurations(through: applied)
         self.endRecoveryWhenWhole()
         self.resetElectionTimer()
     }
@@ -124,6 +128,8 @@ package struct RaftReplica: Sendable {
         case .applied(let index): self.applied(through: index)
         case .loaded(let answer): self.loaded(answer)
         case .truncated(let anchor): self.truncated(through: anchor)
+        case .changeConfiguration(let voters, let learners, let ticket):
+            self.changeConfiguration(toVoters: voters, learners: learners, ticket: ticket)
         case .forgetLeader(let node): self.forgetLeader(node)
         case .unreachable(let node): self.peerUnreachable(node)
         case .transferLeadership(let node): self.transferLeadership(to: node)
@@ -153,9 +159,10 @@ package struct RaftReplica: Sendable {
 
     // MARK: Messages
 
-    /// Sorts a message by its term (thesis §3.3, and §9.6 for the exceptions of PreVote).
+    /// Sorts a message by its term (thesis §3.3, and §9.6 for the exceptions of PreVote). Senders
+    /// need not be members as far as we know: others may have applied more of the log.
     private mutating func receive(_ message: RaftMessage) {
-        guard message.from != self.node, self.quorum.contains(message.from) else { return }
+        guard message.from != self.node else { return }
         if message.term > self.term {
             guard self.adoptTerm(of: message) else { return }
         } else if message.term < self.term {
@@ -214,6 +221,13 @@ package struct RaftReplica: Sendable {
         case .newerTerm: break
         case .snapshotOffer(let offer): self.follow(offer, from: from)
         }
+    }
+
+    /// Takes on a configuration; what follows from it is `enter`'s to do.
+    mutating func setMembers(_ members: Configuration) {
+        self.members = members
+        self.quorum = members.quorum
+        self.peers = members.members.filter { $0 != self.node }
     }
 
     // MARK: Effects
@@ -317,6 +331,10 @@ package struct RaftReplica: Sendable {
     private mutating func applied(through index: LogIndex) {
         invariant(index <= self.handedToApply, "only what was handed out is applied")
         self.applied = max(self.applied, index)
+        for configuration in self.log.takeConfigurations(through: index) {
+            self.enter(configuration)
+        }
+        self.leaveJointWhenPossible()
         self.trimLog()
     }
 

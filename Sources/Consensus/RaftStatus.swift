@@ -3,8 +3,7 @@ import Primitives
 /// A replica as an operator sees it.
 package struct RaftStatus: Sendable {
     package let node: NodeID
-    /// The members who vote, in order.
-    package let voters: [NodeID]
+    package let members: Configuration
     package let role: RaftRole
     package let term: Term
     package let vote: NodeID?
@@ -19,6 +18,8 @@ package struct RaftStatus: Sendable {
     /// What the log holds beyond what is applied.
     package let unappliedBytes: Int
     package let waitingReads: Int
+    /// Whether the log holds a configuration that is not applied yet.
+    package let isChanging: Bool
     /// The followers, in order; empty unless leading.
     package let peers: [Peer]
 
@@ -31,16 +32,22 @@ package struct RaftStatus: Sendable {
     }
 }
 
+extension RaftStatus {
+    /// The members who vote, in order.
+    package var voters: [NodeID] { self.members.quorum.members }
+}
+
 extension RaftReplica {
     package var status: RaftStatus {
         RaftStatus(
-            node: self.node, voters: self.quorum.members, role: self.role, term: self.term,
+            node: self.node, members: self.members, role: self.role, term: self.term,
             vote: self.vote,
             leader: self.leader, truncated: self.log.truncated.index, applied: self.applied,
             commit: self.commit, persisted: self.log.persisted, last: self.log.last,
             remembered: self.remembered,
             unappliedBytes: self.log.sizeBytes(after: self.applied, through: self.log.last.index),
             waitingReads: self.leadership.reads.waiting,
+            isChanging: !self.log.configurations.isEmpty,
             peers: self.peers.compactMap { node in
                 self.leadership.progress[node].map {
                     RaftStatus.Peer(

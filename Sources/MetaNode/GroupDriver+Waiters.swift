@@ -109,8 +109,8 @@ extension GroupRefusal {
         switch refusal {
         case .notLeader(let hint): self = .notLeader(hint: hint)
         case .handingOver(let node): self = .notLeader(hint: node)
-        case .overloaded: self = .overloaded
-        case .tooLarge: self = .overloaded
+        case .overloaded, .changing: self = .overloaded
+        case .tooLarge, .malformedConfiguration: self = .overloaded
         }
     }
 }

@@ -151,8 +151,8 @@ extension RaftInput {
     var endsSomething: Bool {
         switch self {
         case .persisted, .applied, .loaded, .truncated: true
-        case .tick, .message, .propose, .readIndex, .forgetLeader, .unreachable,
-            .transferLeadership, .campaign, .offerSnapshot:
+        case .tick, .beat, .candidacy, .message, .propose, .changeConfiguration, .readIndex,
+            .forgetLeader, .unreachable, .transferLeadership, .campaign, .offerSnapshot:
             false
         }
     }

@@ -37,6 +37,8 @@ enum Describe {
     static func entry(_ entry: Entry) -> String {
         switch entry.kind {
         case .noop: "\(entry.position)"
+        case .configuration:
+            "\(entry.position)[\(entry.configuration.map { "\($0)" } ?? "unreadable")]"
         case .command: "\(entry.position)\"\(String(decoding: entry.payload, as: UTF8.self))\""
         }
     }
@@ -77,6 +79,8 @@ enum Describe {
         case .notLeader(let hint): "not leader, \(hint.map { "perhaps \($0)" } ?? "no hint")"
         case .handingOver(let to): "handing over to \(to)"
         case .overloaded: "overloaded"
+        case .changing: "changing"
+        case .malformedConfiguration: "no group can be so"
         case .tooLarge(let limit): "larger than \(limit) bytes"
         }
     }

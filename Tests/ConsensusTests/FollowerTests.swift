@@ -254,12 +254,31 @@ struct FollowerTests {
         #expect(other?.applied == LogIndex(2))
     }
 
-    @Test func `strangers and echoes are not heard`() {
+    @Test func `an echo is not heard`() {
         var bench = Bench(term: 2)
-        bench.receive(.newerTerm, from: 9, term: 50)
         bench.receive(.newerTerm, from: 1, term: 50)
         #expect(bench.replica.term == Term(2))
         #expect(bench.replica.drain().isEmpty)
+    }
+
+    @Test func `a leader from a configuration that we have not applied is followed`() {
+        var bench = Bench(term: 2)
+        bench.append(Bench.entries([3]), from: 9, term: 3)
+        #expect(bench.replica.leader == NodeID(9))
+        let effects = bench.settle()
+        #expect(
+            effects.allMessages == [.appendAccepted(AppendAccepted(match: LogIndex(1)))])
+    }
+
+    @Test func `answers of who has no vote decide nothing`() {
+        var bench = Bench(term: 2)
+        bench.replica.step(.campaign)
+        for stranger: UInt32 in 7...9 {
+            bench.receive(
+                .preVoteAnswer(PreVoteAnswer(campaignTerm: Term(3), granted: true)),
+                from: stranger, term: 2)
+        }
+        #expect(bench.replica.role == .preCandidate)
     }
 
     @Test func `no message makes a replica stop`() {

@@ -13,6 +13,7 @@ final class ScriptedCluster {
     private var cutLinks: Set<[NodeID]> = []
     private var heldLinks: Set<[NodeID]> = []
     private var heldDisks: Set<NodeID> = []
+    private var heldStates: Set<NodeID> = []
     private var heldLoads: [(node: NodeID, request: LoadRequest)] = []
     private var nextTicket: UInt64 = 1
     private(set) var trace: [String] = []
@@ -38,15 +39,18 @@ final class ScriptedCluster {
         self.settle()
     }
 
-    /// `nodes 3 append-bytes=100 cache-bytes=64 inflight=2 unapplied-bytes=4000`
+    /// `nodes 3 spares=1 append-bytes=100 cache-bytes=64 inflight=2 unapplied-bytes=4000`
     private func makeNodes(_ words: [String], line: String) throws(Misunderstood) {
         guard let count = words.first.flatMap({ UInt32($0) }), count > 0 else {
             throw Misunderstood(line: line)
         }
         let voters = (1...count).map { NodeID($0) }
-        for voter in voters {
+        let spares = words.compactMap { $0.hasPrefix("spares=") ? UInt32($0.dropFirst(7)) : nil }
+        for node in 1...count + (spares.first ?? 0) {
             var configuration = RaftConfiguration(
-                node: voter, voters: voters, seed: UInt64(voter.rawValue))
+                node: NodeID(node),
+                members: node <= count ? Configuration(voters: voters) : .unknown,
+                seed: UInt64(node))
             configuration.heartbeatTicks = 2
             configuration.electionTicks = 10
             configuration.maximumEntryBytes = 1000
@@ -56,6 +60,7 @@ final class ScriptedCluster {
                     throw Misunderstood(line: line)
                 }
                 switch parts[0] {
+                case "spares": break
                 case "append-bytes": configuration.maximumAppendBytes = value
                 case "cache-bytes": configuration.maximumCachedBytes = value
                 case "inflight": configuration.maximumInflightAppends = value
@@ -135,6 +140,14 @@ final class ScriptedCluster {
         case "transfer":
             guard numbers.count == 2 else { throw Misunderstood(line: line) }
             self.step(id, .transferLeadership(to: numbers[1]))
+        case "change":
+            let (voters, learners) = Self.members(words)
+            self.step(
+                id,
+                .changeConfiguration(
+                    voters: voters, learners: learners, ticket: self.takeTicket()))
+        case "hold-apply": self.heldStates.insert(id)
+        case "release-apply": self.heldStates.remove(id)
         case "hold-disk": self.heldDisks.insert(id)
         case "release-disk": self.heldDisks.remove(id)
         case "sync": self.syncOne(of: id)
@@ -151,8 +164,21 @@ final class ScriptedCluster {
         case "install": self.install(on: id, LogIndex(words.first.flatMap { UInt64($0) } ?? 0))
         case "log": self.printLog(id)
         case "status": self.printStatus(id)
+        case "members":
+            if let at = self.index(of: id) {
+                self.note(id, "members \(self.nodes[at].replica.members)")
+            }
         default: throw Misunderstood(line: line)
         }
+    }
+
+    /// `1,2,4 learn=5,6`
+    private static func members(_ words: [String]) -> (voters: [NodeID], learners: [NodeID]) {
+        func nodes(_ list: some StringProtocol) -> [NodeID] {
+            list.split(separator: ",").compactMap { UInt32($0).map { NodeID($0) } }
+        }
+        let learners = words.first { $0.hasPrefix("learn=") }?.dropFirst(6) ?? ""
+        return (nodes(words.first { !$0.hasPrefix("learn=") } ?? ""), nodes(learners))
     }
 
     private static func quoted(_ line: String) -> [String] {
@@ -183,12 +209,13 @@ final class ScriptedCluster {
         // One that is recovering goes on waiting.
         for _ in 0..<3 * self.nodes[at].configuration.electionTicks
         where self.nodes[at].replica.role == .follower { self.nodes[at].replica.step(.tick) }
+        if self.nodes[at].replica.role == .follower { self.note(id, "does not stand") }
     }
 
     private func truncate(_ id: NodeID, through index: UInt64) {
         self.update(id) { node in
             guard let anchor = node.disk.anchor(at: LogIndex(index)) else { return }
-            node.disk.applied = max(node.disk.applied, anchor.index)
+            node.disk.flush(through: anchor.index)
             node.disk.truncate(through: anchor.index)
             node.replica.step(.truncated(through: anchor))
         }
@@ -208,7 +235,9 @@ final class ScriptedCluster {
         guard let at = self.index(of: id),
             let offered = self.nodes[at].offered.first(where: { $0.anchor.index == index })
         else { return }
-        let isInstalled = self.nodes[at].install(offered.anchor)
+        let leader = self.nodes.first { $0.replica.role == .leader }
+        let isInstalled = self.nodes[at].install(
+            offered.anchor, leader?.replica.members ?? self.nodes[at].replica.members)
         self.note(id, isInstalled ? "goes on from \(offered.anchor)" : "drops \(offered.anchor)")
     }
 
@@ -298,7 +327,7 @@ final class ScriptedCluster {
             }
             self.nodes[at].writes.removeAll()
         }
-        if let last = self.nodes[at].applying.last {
+        if let last = self.nodes[at].applying.last, !self.heldStates.contains(id) {
             isBusy = true
             let texts = self.nodes[at].applying.map { Describe.entry($0) }
             self.note(id, "apply \(texts.joined(separator: " "))")

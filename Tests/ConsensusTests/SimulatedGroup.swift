@@ -6,28 +6,14 @@ import Testing
 /// machines late, replicas crash and lose what was not synced. After every step the promises of
 /// Raft (thesis figure 3.2) are checked against what the whole group ever did.
 struct SimulatedGroup {
-    enum Broken: Error, Equatable {
-        case twoLeaders(Term)
-        case committedDiffers(LogIndex)
-        case leaderLacksCommitted(LogIndex, leader: NodeID)
-        case committedWithoutMajority(LogIndex)
-        case termWentBack(NodeID)
-        case sentBeforePersisted(NodeID, String)
-        case staleRead(LogIndex, after: LogIndex)
-        case appliedOutOfOrder(NodeID)
-        case fault(NodeID, String)
-        case boundPassed(NodeID, String)
-        case notConverged(String)
-    }
-
     private(set) var marks = Marks()
-    private var generator: SeededGenerator
-    private var nodes: [TestNode] = []
-    private var network: [(from: NodeID, outgoing: Outgoing)] = []
-    private var loads: [(at: Int, answer: LoadedEntries)] = []
+    var generator: SeededGenerator
+    var nodes: [TestNode] = []
+    var network: [(from: NodeID, outgoing: Outgoing)] = []
+    var loads: [(at: Int, answer: LoadedEntries)] = []
     /// The state that each replica was offered last and has not installed yet.
     private var offered: [SnapshotOffer?]
-    private var cut: Set<[NodeID]> = []
+    var cut: Set<[NodeID]> = []
     private var ticket: UInt64 = 0
 
     // What the whole group has seen.
@@ -36,6 +22,11 @@ struct SimulatedGroup {
     private var readFloors: [UInt64: LogIndex] = [:]
     private var lastPersistedTerm: [Term] = []
     private var commits: [LogIndex] = []
+    /// Who led at the last look.
+    private var wasLeading: [Bool] = []
+    private let changesMembers: Bool
+    /// The configurations that were applied anywhere, by their indices.
+    private var configurations: [LogIndex: Configuration]
     /// One in so many messages is lost; a property of the run.
     private let lossRate: UInt64
     /// How often each happening comes, in the order of its cases; each run has its own temper (slow
@@ -44,22 +35,14 @@ struct SimulatedGroup {
 
     private static let maximumMessages = 600
 
-    /// What disks may do to logs between a crash and the restart.
-    enum Damage {
-        case none
-        /// Suffixes are lost, of less than half of the replicas at one time.
-        case minority
-        /// Suffixes are lost wherever it happens; then nothing is promised but that no leader lacks
-        /// what was committed.
-        case anywhere
-        /// As `minority`, and the replicas do not know that they ever had more.
-        case forgotten
-    }
     private let damage: Damage
 
-    init(seed: UInt64, nodes count: Int, damage: Damage = .none) {
+    /// - Parameter spares: nodes that belong to no configuration at first; with any, the group's
+    ///   members change.
+    init(seed: UInt64, nodes count: Int, spares: Int = 0, damage: Damage = .none) {
         self.damage = damage
         self.generator = SeededGenerator(seed: seed)
+        self.changesMembers = spares > 0
         self.lossRate = 3 + self.generator.next() % 40
         let ranges = [30...60, 8...25, 4...20, 3...10, 2...8, 2...8, 3...4, 1...7]
         var generator = self.generator
@@ -68,26 +51,19 @@ struct SimulatedGroup {
         }
         self.generator = generator
 
-        self.offered = [SnapshotOffer?](repeating: nil, count: count)
+        self.offered = [SnapshotOffer?](repeating: nil, count: count + spares)
         let voters = (1...UInt32(count)).map { NodeID($0) }
-        for voter in voters {
+        self.configurations = [.zero: Configuration(voters: voters)]
+        for number in 1...UInt32(count + spares) {
             var configuration = RaftConfiguration(
-                node: voter, voters: voters, seed: seed << 8 | UInt64(voter.rawValue))
-            configuration.heartbeatTicks = 2
-            configuration.electionTicks = 8
-            configuration.hurriedElectionTicks = 2
-            configuration.maximumAppendBytes = 150
-            configuration.maximumInflightAppends = 3
-            configuration.maximumInflightBytes = 400
-            configuration.maximumEntryBytes = 300
-            configuration.maximumUnappliedBytes = 1500
-            configuration.maximumApplyingBytes = 200
-            configuration.maximumCachedBytes = 300
-            configuration.maximumWaitingReads = 20
-            configuration.maximumReadRounds = 3
+                node: NodeID(number),
+                members: number <= count ? Configuration(voters: voters) : .unknown,
+                seed: seed << 8 | UInt64(number))
+            Self.setBounds(of: &configuration)
             self.nodes.append(TestNode(configuration))
             self.lastPersistedTerm.append(.zero)
             self.commits.append(.zero)
+            self.wasLeading.append(false)
         }
     }
 
@@ -142,6 +118,7 @@ struct SimulatedGroup {
         case 38..<43: try self.truncate(at)
         case 43..<45: try self.input(.campaign, at)
         case 45..<51: try self.installWhatWasOffered(at)
+        case 51..<60 where self.changesMembers: try self.changeMembers(leader)
         default: self.loseOrRepeat()
         }
     }
@@ -193,7 +170,7 @@ struct SimulatedGroup {
         self.offered[at] = nil
     }
 
-    private mutating func restart(_ at: Int) {
+    mutating func restart(_ at: Int) {
         guard !self.nodes[at].isUp else { return }
         if self.damage != .none { self.damage(at) }
         self.nodes[at].restart()
@@ -214,12 +191,29 @@ struct SimulatedGroup {
         self.nodes[at].disk.loseEntries(from: first, isRemembered: self.damage != .forgotten)
     }
 
-    private mutating func propose(_ at: Int) throws(Broken) {
+    mutating func propose(_ at: Int) throws(Broken) {
         self.ticket += 1
         let payloads = (0...self.draw(3)).map { _ in
             [UInt8](repeating: UInt8(truncatingIfNeeded: self.ticket), count: self.draw(60))
         }
         try self.input(.propose(payloads: payloads, ticket: self.ticket), at)
+    }
+
+    /// One voter comes or goes, or any nodes come to vote, the leader among them or not; some others
+    /// learn.
+    private mutating func changeMembers(_ leader: Int) throws(Broken) {
+        let all = self.nodes.map(\.id)
+        let one = all[self.draw(all.count)]
+        let now = self.nodes[leader].replica.members.voters
+        var voters =
+            self.draw(3) == 0
+            ? all.filter { _ in self.draw(2) == 0 }
+            : all.filter { now.contains($0) != ($0 == one) }
+        if voters.isEmpty { voters = [one] }
+        let learners = self.nodes.map(\.id).filter { !voters.contains($0) && self.draw(3) == 0 }
+        self.ticket += 1
+        try self.input(
+            .changeConfiguration(voters: voters, learners: learners, ticket: self.ticket), leader)
     }
 
     private mutating func read(_ at: Int) throws(Broken) {
@@ -238,7 +232,7 @@ struct SimulatedGroup {
         try self.input(.truncated(through: anchor), at)
     }
 
-    private mutating func answerLoad() throws(Broken) {
+    mutating func answerLoad() throws(Broken) {
         guard !self.loads.isEmpty else { return }
         let (at, answer) = self.loads.remove(at: self.draw(self.loads.count))
         self.marks.loads += 1
@@ -255,7 +249,7 @@ struct SimulatedGroup {
     }
 
     /// The state was fetched, and by now the log may have come as far by itself.
-    private mutating func installWhatWasOffered(_ at: Int) throws(Broken) {
+    mutating func installWhatWasOffered(_ at: Int) throws(Broken) {
         guard self.nodes[at].isUp, let offer = self.offered[at].take() else { return }
         while !self.nodes[at].writes.isEmpty || !self.nodes[at].applying.isEmpty {
             try self.syncSome(at)
@@ -264,7 +258,7 @@ struct SimulatedGroup {
         }
         let crashesInBetween = self.draw(3) == 0
         guard self.nodes[at].isUp, self.nodes[at].replica.isQuiet,
-            self.nodes[at].install(offer.anchor)
+            self.nodes[at].install(offer.anchor, self.members(at: offer.anchor.index))
         else { return }
         self.marks.snapshots += 1
         self.lastPersistedTerm[at] = self.nodes[at].disk.hardState.term
@@ -275,16 +269,23 @@ struct SimulatedGroup {
         }
     }
 
+    /// The group's configuration once the entry at `index` is applied.
+    private func members(at index: LogIndex) -> Configuration {
+        let behind = self.configurations.keys.filter { $0 <= index }.max()
+        return behind.flatMap { self.configurations[$0] } ?? .unknown
+    }
+
     // MARK: Replicas and their disks
 
-    private mutating func input(_ input: RaftInput, _ at: Int) throws(Broken) {
+    mutating func input(_ input: RaftInput, _ at: Int) throws(Broken) {
         guard self.nodes[at].isUp else { return }
         self.nodes[at].replica.step(input)
+        try self.lookAtLeader(at)
         // Some drains serve many inputs.
         if self.draw(4) != 0 { try self.drain(at) }
     }
 
-    private mutating func drain(_ at: Int) throws(Broken) {
+    mutating func drain(_ at: Int) throws(Broken) {
         let id = self.nodes[at].id
         let effects = self.nodes[at].replica.drain()
         if let fault = effects.faults.first, self.damage != .forgotten {
@@ -318,7 +319,7 @@ struct SimulatedGroup {
         for peer in effects.snapshotsNeeded { try self.offerSnapshot(from: at, to: peer) }
     }
 
-    private mutating func syncSome(_ at: Int) throws(Broken) {
+    mutating func syncSome(_ at: Int) throws(Broken) {
         guard self.nodes[at].isUp, !self.nodes[at].writes.isEmpty else { return }
         let count = 1 + self.draw(self.nodes[at].writes.count)
         let done = self.nodes[at].writes.prefix(count)
@@ -340,13 +341,23 @@ struct SimulatedGroup {
         try self.input(.persisted(token), at)
     }
 
-    private mutating func applySome(_ at: Int) throws(Broken) {
+    mutating func applySome(_ at: Int) throws(Broken) {
         guard self.nodes[at].isUp, !self.nodes[at].applying.isEmpty else { return }
         let count = 1 + self.draw(self.nodes[at].applying.count)
         let last = self.nodes[at].applying[count - 1].index
+        for entry in self.nodes[at].applying.prefix(count) {
+            if let configuration = entry.configuration {
+                self.configurations[entry.index] = configuration
+            }
+        }
+        if self.nodes[at].replica.role == .leader {
+            self.marks.changes += self.nodes[at].applying.prefix(count).count {
+                $0.configuration?.isJoint == false
+            }
+        }
         self.nodes[at].applying.removeFirst(count)
         // Now and then the state machine flushes.
-        if self.draw(3) == 0 { self.nodes[at].disk.applied = last }
+        if self.draw(3) == 0 { self.nodes[at].disk.flush(through: last) }
         try self.input(.applied(through: last), at)
     }
 
@@ -388,11 +399,23 @@ struct SimulatedGroup {
         }
         self.leaders[replica.term] = replica.node
         self.marks.leaders += 1
+        if replica.members.isJoint { self.marks.leadersInJoint += 1 }
         let log = self.nodes[at].expectedDisk
         // Chains make one comparison enough: equal here is equal up to here.
         let last = LogIndex(UInt64(self.committed.count - 1))
         guard last <= log.truncated.index || log.anchor(at: last)?.chain == self.committed.last
         else { throw .leaderLacksCommitted(last, leader: replica.node) }
+    }
+
+    /// A leader's commits are looked at before anything else can happen to its configuration.
+    private mutating func lookAtLeader(_ at: Int) throws(Broken) {
+        let replica = self.nodes[at].replica
+        let isLeading = replica.role == .leader
+        if isLeading { try self.checkCommit(at) }
+        if self.wasLeading[at], !isLeading, !replica.members.quorum.contains(replica.node) {
+            self.marks.leadersRemoved += 1
+        }
+        self.wasLeading[at] = isLeading
     }
 
     /// Whatever a replica believes committed is so for ever, and was durable on a majority when a
@@ -416,8 +439,14 @@ struct SimulatedGroup {
             self.committed.append(anchor.chain)
             self.marks.commits += 1
         }
-        let holders = self.nodes.count { $0.disk.held(commit, self.committed.last) }
-        if holders <= self.nodes.count / 2 { throw .committedWithoutMajority(commit) }
+        let holders = Set(
+            self.nodes.filter { $0.disk.held(commit, self.committed.last) }.map(\.id))
+        let members = self.nodes[at].replica.members
+        for voters in [members.voters, members.outgoingVoters] where !voters.isEmpty {
+            if voters.count(where: holders.contains) <= voters.count / 2 {
+                throw .committedWithoutMajority(commit)
+            }
+        }
     }
 
     private func check(_ apply: [Entry], _ at: Int) throws(Broken) {
@@ -444,49 +473,6 @@ struct SimulatedGroup {
         }
         for answer in effects.proposals where answer.outcome == .refused(.overloaded) {
             self.marks.overloads += 1
-        }
-    }
-
-    // MARK: Healing
-
-    /// All faults end; then everybody must agree, and soon.
-    mutating func heal() throws(Broken) {
-        self.cut.removeAll()
-        for at in self.nodes.indices { self.restart(at) }
-        for round in 0..<400 {
-            for at in self.nodes.indices {
-                try self.input(.tick, at)
-                try self.drain(at)
-            }
-            for _ in 0..<6 { try self.settleOnce() }
-            if round == 200 {
-                for at in self.nodes.indices { try self.propose(at) }
-            }
-        }
-        guard let leader = self.nodes.first(where: { $0.replica.role == .leader }) else {
-            throw .notConverged("no leader")
-        }
-        for node in self.nodes {
-            guard node.replica.leader == leader.id,
-                node.replica.applied == leader.disk.last.index,
-                node.disk.last == leader.disk.last
-            else { throw .notConverged("\(node.replica.status) against \(leader.replica.status)") }
-        }
-    }
-
-    private mutating func settleOnce() throws(Broken) {
-        for at in self.nodes.indices {
-            try self.syncSome(at)
-            try self.applySome(at)
-            try self.installWhatWasOffered(at)
-            try self.drain(at)
-        }
-        while !self.loads.isEmpty { try self.answerLoad() }
-        let waiting = self.network
-        self.network.removeAll()
-        for (_, outgoing) in waiting {
-            guard let to = self.nodes.firstIndex(where: { $0.id == outgoing.to }) else { continue }
-            try self.input(.message(outgoing.message), to)
         }
     }
 }

@@ -13,6 +13,9 @@ extension SimulatedGroup {
         var handovers = 0
         var damages = 0
         var recoveries = 0
+        var changes = 0
+        var leadersInJoint = 0
+        var leadersRemoved = 0
 
         static func + (a: Self, b: Self) -> Self {
             Marks(
@@ -22,7 +25,10 @@ extension SimulatedGroup {
                 replacedSuffixes: a.replacedSuffixes + b.replacedSuffixes,
                 loads: a.loads + b.loads, snapshots: a.snapshots + b.snapshots,
                 overloads: a.overloads + b.overloads, handovers: a.handovers + b.handovers,
-                damages: a.damages + b.damages, recoveries: a.recoveries + b.recoveries)
+                damages: a.damages + b.damages, recoveries: a.recoveries + b.recoveries,
+                changes: a.changes + b.changes,
+                leadersInJoint: a.leadersInJoint + b.leadersInJoint,
+                leadersRemoved: a.leadersRemoved + b.leadersRemoved)
         }
     }
 }

@@ -48,6 +48,36 @@ struct SimulationTests {
         #expect(marks.handovers > 0)
     }
 
+    @Test(arguments: [1, 3])
+    func `a group whose members change under all of that keeps every promise`(
+        voters: Int
+    ) throws {
+        let first = Self.number("FIRST_SEED", otherwise: 1)
+        let count = Self.number("SEEDS", otherwise: Self.usualSeeds)
+        var marks = SimulatedGroup.Marks()
+        for seed in first..<first + count {
+            var group = SimulatedGroup(seed: seed, nodes: voters, spares: 6 - voters)
+            do {
+                for _ in 0..<4000 { try group.step() }
+                try group.heal()
+            } catch {
+                Issue.record("seed \(seed), \(voters) voters at first: \(error)")
+                return
+            }
+            marks = marks + group.marks
+        }
+        if count != Self.usualSeeds { print("from \(voters) voters, \(count) seeds: \(marks)") }
+
+        #expect(marks.changes > Int(count) / 3)
+        #expect(marks.leaders > Int(count))
+        #expect(marks.commits > Int(count) * 10)
+        #expect(marks.readsAnswered > Int(count))
+        #expect(marks.leadersInJoint > 0)
+        #expect(marks.leadersRemoved > 0)
+        #expect(marks.snapshots > 0)
+        #expect(marks.handovers > 0)
+    }
+
     @Test(arguments: [3, 5])
     func `logs that lose entries of a minority at restarts lose nothing that was committed`(
         nodes: Int

@@ -6,10 +6,11 @@ struct TestDisk {
     var hardState = HardState.initial
     var truncated = LogAnchor.zero
     var entries: [Entry] = []
-    /// What the state machine has durably applied.
+    /// What the state machine has durably applied, and the configuration that it holds there.
     var applied = LogIndex.zero
     /// What it once had and lost, by index: the last chain there.
     var lost: [LogIndex: UInt64] = [:]
+    var members: Configuration
 
     var last: LogAnchor { self.entries.last?.anchor ?? self.truncated }
 
@@ -37,6 +38,14 @@ struct TestDisk {
             anchor = entry.anchor
             return entry
         }
+    }
+
+    /// The state machine flushes what it has applied.
+    mutating func flush(through index: LogIndex) {
+        for entry in self.entries where entry.index > self.applied && entry.index <= index {
+            if let configuration = entry.configuration { self.members = configuration }
+        }
+        self.applied = max(self.applied, index)
     }
 
     mutating func truncate(through index: LogIndex) {
@@ -85,6 +94,8 @@ struct TestDisk {
 
     func restore(_ configuration: RaftConfiguration) -> RaftReplica {
         let before = self.anchor(at: self.applied) ?? self.truncated
+        var configuration = configuration
+        configuration.members = self.members
         return RaftReplica(
             configuration: configuration, hardState: self.hardState,
             log: RestoredLog(
@@ -99,7 +110,7 @@ struct TestNode {
     let configuration: RaftConfiguration
     var replica: RaftReplica
     var isUp = true
-    var disk = TestDisk()
+    var disk: TestDisk
     var writes: [LogWrite] = []
     var applying: [Entry] = []
     /// The states that this node was offered.
@@ -107,6 +118,7 @@ struct TestNode {
 
     init(_ configuration: RaftConfiguration) {
         self.configuration = configuration
+        self.disk = TestDisk(members: configuration.members)
         self.replica = self.disk.restore(configuration)
     }
 
@@ -125,15 +137,14 @@ struct TestNode {
 
     /// Takes over a state as of `anchor`, and the log's beginning behind it, in one write; false
     /// when the log has come as far meanwhile.
-    mutating func install(_ anchor: LogAnchor) -> Bool {
+    mutating func install(_ anchor: LogAnchor, _ members: Configuration) -> Bool {
         guard let restart = self.replica.restart(installing: anchor) else { return false }
         self.disk.hardState = restart.hardState
         self.disk.truncated = restart.log.truncated
         self.disk.entries = []
         self.disk.applied = restart.applied
-        self.replica = RaftReplica(
-            configuration: self.configuration, hardState: restart.hardState, log: restart.log,
-            applied: restart.applied)
+        self.disk.members = members
+        self.replica = self.disk.restore(self.configuration)
         return true
     }
 
