@@ -71,6 +71,8 @@ package struct Applied: Equatable, Sendable {
     /// What caches may no longer answer from, in the order of the changes.
     package let invalidations: [InvalidatedName]
     package let position: AppliedPosition
+    /// How many of the commands had been applied before, and were answered by their session.
+    package let sessionHits: Int
 }
 
 /// A name whose meaning an entry changed.

@@ -11,6 +11,7 @@ struct EntryApplication {
     /// The place of the current command in the entry.
     private(set) var ordinal = 0
     private(set) var invalidations: [InvalidatedName] = []
+    private var sessionHits = 0
     /// The sessions this entry met, whose rows are written once, at its end.
     var sessions: [SessionID: SessionState] = [:]
     private var ownerships: [Slot: SlotOwnership] = [:]
@@ -38,7 +39,9 @@ struct EntryApplication {
         // Before ownership of the slot is asked: a repeat is answered with what the command came to
         // here, even if the slot has moved away since.
         switch try self.recall(identity) {
-        case .answered(let result): return result
+        case .answered(let result):
+            self.sessionHits += 1
+            return result
         case .refused(let refusal): return refusal
         case .new: break
         }
@@ -102,7 +105,7 @@ struct EntryApplication {
         self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.row)
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
-            position: self.position)
+            position: self.position, sessionHits: self.sessionHits)
     }
 
     /// The version of what the command makes: no other command of the slot makes the same.

@@ -130,6 +130,7 @@ struct AppliedRun: Sendable {
     var outcomes: [Outcome] = []
     var through: LogIndex
     var batchBytes = 0
+    var sessionHits = 0
     var fault: StoreFault?
 }
 
@@ -147,6 +148,7 @@ extension GroupState {
                     reading: self.store)
                 try self.store.write(result.batch, .unlogged)
                 run.batchBytes += result.batch.sizeBytes
+                run.sessionHits += result.sessionHits
                 run.outcomes.append(
                     .init(index: entry.index, term: entry.term, results: result.results))
             } catch {

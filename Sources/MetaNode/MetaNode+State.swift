@@ -38,6 +38,7 @@ extension MetaNode {
         self.bytesSinceMeasured += UInt64(run.batchBytes)
         driver.lastApplied = self.environment.now
         self.counters.entriesApplied.add(UInt64(run.outcomes.count))
+        self.counters.sessionHits.add(UInt64(run.sessionHits))
         for outcome in run.outcomes { driver.decide(outcome) }
         driver.answerReads()
         self.step(group, .applied(through: run.through))

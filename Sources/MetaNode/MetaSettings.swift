@@ -103,6 +103,8 @@ package struct MetaCounters: Sendable {
     package let readIndexes: Counter
     /// Secrets that this node, as a leader, had wrapped by a newer master key.
     package let secretsRewrapped: Counter
+    /// Commands that came again, as a client does that heard no answer, and were not done again.
+    package let sessionHits: Counter
     /// Proposals refused for want of disk space.
     package let refusedFull: Counter
     package let ballastsReleased: Counter
@@ -134,6 +136,9 @@ package struct MetaCounters: Sendable {
         self.secretsRewrapped = registry.counter(
             "holdfast_meta_secrets_rewrapped_total",
             help: "Secrets wrapped by a newer master key.")
+        self.sessionHits = registry.counter(
+            "holdfast_meta_session_hits_total",
+            help: "Repeated commands that this replica found applied before.")
         self.refusedFull = registry.counter(
             "holdfast_meta_refused_full_total", help: "Proposals refused for want of disk space.")
         self.ballastsReleased = registry.counter(

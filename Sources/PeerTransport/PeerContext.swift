@@ -32,20 +32,21 @@ package struct PeerMetrics: Sendable {
     package let refusedIdentities: Counter
 
     package init(_ registry: MetricsRegistry) {
-        self.calls = registry.counter("peer_calls_total", help: "Calls to other nodes.")
+        self.calls = registry.counter("holdfast_peer_calls_total", help: "Calls to other nodes.")
         self.failedCalls = registry.counter(
-            "peer_calls_failed_total", help: "Calls to other nodes without a response.")
-        self.answers = registry.counter("peer_answers_total", help: "Calls answered.")
-        self.messages = registry.counter("peer_messages_total", help: "One-way messages sent.")
+            "holdfast_peer_calls_failed_total", help: "Calls to other nodes without a response.")
+        self.answers = registry.counter("holdfast_peer_answers_total", help: "Calls answered.")
+        self.messages = registry.counter(
+            "holdfast_peer_messages_total", help: "One-way messages sent.")
         self.droppedMessages = registry.counter(
-            "peer_messages_dropped_total",
+            "holdfast_peer_messages_dropped_total",
             help: "One-way messages dropped: peer not reachable or queue full.")
         self.connections = registry.counter(
-            "peer_connections_total", help: "Connections to other nodes made.")
+            "holdfast_peer_connections_total", help: "Connections to other nodes made.")
         self.lostConnections = registry.counter(
-            "peer_connections_lost_total", help: "Connections to other nodes that broke.")
+            "holdfast_peer_connections_lost_total", help: "Connections to other nodes that broke.")
         self.refusedIdentities = registry.counter(
-            "peer_identities_refused_total",
+            "holdfast_peer_identities_refused_total",
             help: "Connections refused because the other end was not who it should be.")
     }
 }

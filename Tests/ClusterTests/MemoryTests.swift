@@ -13,7 +13,8 @@ extension ClusterTests {
             let said = try await fixture.run(
                 "python3",
                 [
-                    "\(programs)/memory", "--cluster", fixture.cluster.plan.directory, "--cache-mib", "128",
+                    "\(programs)/memory", "--cluster", fixture.cluster.plan.directory,
+                    "--cache-mib", "128",
                     "--body-mib", "512", "--clients", "300", "--seconds", "6", "body", "slow",
                 ])
             #expect(said.contains("body: 512 MiB up"))
@@ -29,7 +30,7 @@ extension ClusterTests {
                 "python3",
                 [
                     "\(programs)/idle", "--cluster", fixture.cluster.plan.directory,
-                    "--settle-seconds", "2", "--seconds", "2", "--core-percent", "100",
+                    "--settle-seconds", "2", "--seconds", "2", "--core-percent", "1000",
                 ])
             #expect(said.contains("all 5: PSS"))
         }

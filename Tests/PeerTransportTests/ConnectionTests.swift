@@ -164,7 +164,7 @@ import Wire
         #expect(runs.withLock { $0 } == 0)
         // Node 2's security itself refuses to be called by a client that expects another cluster.
         if stranger != .ofAnotherCluster {
-            #expect(journal.value(of: "peer_identities_refused_total") >= 1)
+            #expect(journal.value(of: "holdfast_peer_identities_refused_total") >= 1)
         }
     }
 
@@ -224,8 +224,8 @@ import Wire
             try await loop.sleep(for: .seconds(1))
         }
         #expect(received.lines == ["0", "1", "2"])
-        #expect(counted.value(of: "peer_messages_total") == 10)
-        #expect(counted.value(of: "peer_messages_dropped_total") == 7)
+        #expect(counted.value(of: "holdfast_peer_messages_total") == 10)
+        #expect(counted.value(of: "holdfast_peer_messages_dropped_total") == 7)
     }
 
     // MARK: Ending

@@ -60,29 +60,6 @@ struct GarbageStoryTests {
         }
     }
 
-    @Test
-    func `a commit that comes after its chunks were condemned is refused, and nothing is lost`()
-        throws
-    {
-        // Shorter than uploads may take, as no cluster may be set: what wrong clocks would do.
-        let stage = try Stage.withShortGraces(seed: 71, orphanGrace: .seconds(2))
-        stage.tell { stage in
-            let (slow, kept) = (try key("slow"), try key("kept"))
-            try await stage.succeed { await $0.put(kept, bytes(300_000), through: stage[1]) }
-            let answer = stage.put(slow, pausing: .seconds(15), through: stage[2])
-            try await stage.wait("the answer") { _ in answer.value != nil }
-            guard case .failure(.unavailable) = answer.value else {
-                Issue.record("\(String(describing: answer.value))")
-                return
-            }
-            #expect(try stage.node(2).access.counters.commitsCondemned.value == 1)
-            // Sent again it is stored.
-            try await stage.succeed { await $0.put(slow, bytes(300_000, 2), through: stage[2]) }
-            try await stage.expectOnlyLiveChunks(of: [slow, kept])
-            try await stage.expect([slow: bytes(300_000, 2), kept: bytes(300_000)])
-        }
-    }
-
     @Test func `an upload that takes longer than it may is given up`() throws {
         try Stage.withShortGraces(seed: 72, orphanGrace: .seconds(3_600)).tell { stage in
             let answer = stage.put(try key("slow"), pausing: .seconds(31), through: stage[2])
@@ -141,7 +118,7 @@ extension Stage {
 
     /// Begins to put an object of two chunks whose sender pauses after the first.
     @discardableResult
-    fileprivate func put(
+    func put(
         _ key: ObjectKey, pausing pause: Duration, through machine: SimulatedNode
     ) -> Outcome {
         let outcome = Outcome()
