@@ -37,8 +37,17 @@ package struct NewCluster: Sendable {
         case badKey(String)
     }
 
-    /// Raft's groups in a new cluster: the system group and two data groups.
-    package static let groups = [GroupID(0), GroupID(1), GroupID(2)]
+    /// Data groups of a new cluster where nobody says otherwise: with the system group a leader for
+    /// each of five nodes.
+    package static let defaultDataGroups = 4
+    /// Every voter runs every group, at some megabytes each.
+    package static let dataGroupsRange = 1...64
+
+    /// Raft's groups in a new cluster: the system group and the data groups.
+    package static func groups(dataGroups: Int = Self.defaultDataGroups) -> [GroupID] {
+        (0...dataGroups).map { GroupID(UInt32($0)) }
+    }
+
     package static let firstOwner = "root"
 
     package let cluster: ClusterID
@@ -51,7 +60,8 @@ package struct NewCluster: Sendable {
 
     /// - Parameter randomness: unpredictable bytes.
     package init(
-        nodes: [NodePlan], now: Timestamp, randomness: (Int) -> [UInt8]
+        nodes: [NodePlan], dataGroups: Int = Self.defaultDataGroups, now: Timestamp,
+        randomness: (Int) -> [UInt8]
     ) throws(Fault) {
         guard let cluster = ClusterID(bytes: randomness(16)),
             let masterKey = SymmetricKey(bytes: randomness(SymmetricKey.sizeBytes))
@@ -64,8 +74,8 @@ package struct NewCluster: Sendable {
         } catch { throw .certificate(error) }
         let master = MasterKey(masterKey)
         self.bootstrap = try Self.bootstrap(
-            cluster: cluster, nodes: nodes, accessKey: self.accessKey, secret: self.secret,
-            linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
+            cluster: cluster, nodes: nodes, dataGroups: dataGroups, accessKey: self.accessKey,
+            secret: self.secret, linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
             randomness: randomness)
         let voters = Self.voters(of: nodes)
         let peers = Dictionary(uniqueKeysWithValues: nodes.map { ($0.node, $0.peer) })
@@ -76,7 +86,7 @@ package struct NewCluster: Sendable {
                 cluster: cluster, node: plan.node, zone: plan.zone,
                 roles: isMeta ? .all : [.store, .edge], peer: plan.peer, edge: plan.edge,
                 https: plan.https, admin: plan.admin, peers: peers, voters: voters,
-                groups: Self.groups)
+                groups: Self.groups(dataGroups: dataGroups))
             do throws(CertificateFault) {
                 identities.append(
                     NodeIdentity(
@@ -122,8 +132,8 @@ package struct NewCluster: Sendable {
     ///   - linkSeed: `Ed25519PrivateKey.seedSizeBytes` of the private link key.
     ///   - partitionBits: the base-2 logarithm of the number of partitions, fixed for ever.
     package static func bootstrap(
-        cluster: ClusterID, nodes: [NodePlan], accessKey: String, secret: String,
-        linkSeed: [UInt8], master: MasterKey, partitionBits: Int = 16,
+        cluster: ClusterID, nodes: [NodePlan], dataGroups: Int = Self.defaultDataGroups,
+        accessKey: String, secret: String, linkSeed: [UInt8], master: MasterKey, partitionBits: Int = 16,
         randomness: (Int) -> [UInt8]
     ) throws(Fault) -> Bootstrap {
         guard let linkKey = Ed25519PrivateKey(seed: linkSeed) else {
@@ -142,7 +152,8 @@ package struct NewCluster: Sendable {
         func wrap(_ secret: [UInt8], _ context: String) -> [UInt8] {
             master.wrap(secret, context: context, nonce: randomness(MasterKey.nonceSizeBytes))
         }
-        let groups = Self.groups.enumerated().map { position, group in
+        // The system group's leader on one voter, those of the data groups on the others in turn.
+        let groups = Self.groups(dataGroups: dataGroups).enumerated().map { position, group in
             GroupDescriptor(
                 id: group, voters: voters, preferredLeader: voters[position % voters.count])
         }

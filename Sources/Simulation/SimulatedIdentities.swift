@@ -61,7 +61,7 @@ struct SimulatedIdentities {
                     cluster: cluster, node: plan.node, zone: plan.zone,
                     roles: isMeta ? .all : [.store, .edge], peer: plan.peer, edge: plan.edge,
                     https: plan.https, admin: plan.admin, peers: peers, voters: voters,
-                    groups: NewCluster.groups),
+                    groups: NewCluster.groups()),
                 authority: "", node: none, door: none,
                 masterKeys: isMeta ? MasterKeyRing(master) : nil,
                 bootstrap: isMeta ? bootstrap : nil)

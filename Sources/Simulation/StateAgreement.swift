@@ -57,7 +57,7 @@ package struct StateAgreement {
     package mutating func settle(_ cluster: SimulatedCluster) throws(StoreFault) -> [String] {
         let simulator = cluster.simulator
         let end = simulator.now + Self.settlingLimit
-        for group in NewCluster.groups {
+        for group in NewCluster.groups() {
             while Set(try Self.applied(group, in: cluster)).count > 1 {
                 guard simulator.now < end else {
                     return ["the replicas of group \(group) do not come together"]

@@ -16,19 +16,23 @@ extension Subcommand {
     static let initialize = Subcommand(
         name: "init", summary: "make the identities of a new cluster's nodes",
         help: """
-            holdfast init --dir DIR --nodes N [--base-port P] [--host ADDRESS]
+            holdfast init --dir DIR --nodes N [--data-groups G] [--base-port P]
+                          [--host ADDRESS]
 
             Makes the identities of a new cluster's nodes, its certificate authority and its
             first access key below DIR, and starts nothing. DIR must be new or empty.
 
               --dir DIR          where everything goes
               --nodes N          1, or 3 to 99; five outlive the loss of any two
+              --data-groups G    groups among which the metadata is dealt, 1 to 64; 4 when not
+                                 given, which with the system group is a leader for each of
+                                 five nodes
               --base-port P      node I listens on P+I (HTTP), P+400+I (HTTPS), P+100+I (admin)
                                  and P+200+I (peers); 9000 when not given
               --host ADDRESS     the numeric address of all nodes; 127.0.0.1 when not given
 
             """,
-        parser: OptionParser(values: ["dir", "nodes", "base-port", "host"]),
+        parser: OptionParser(values: ["dir", "nodes", "data-groups", "base-port", "host"]),
         run: { options, environment async throws(CommandFault) in
             try await InitCommand(options).run(in: environment)
             return 0
@@ -44,13 +48,15 @@ private struct InitCommand {
 
     private let directory: String
     private let plans: [NewCluster.NodePlan]
+    private let dataGroups: Int
 
     init(_ options: ParsedOptions) throws(CommandFault) {
         let sources = SettingSources(options: options)
-        let (directory, count, basePort): (String, Int?, Int?)
+        let (directory, count, dataGroups, basePort): (String, Int?, Int?, Int?)
         do throws(SettingsFault) {
             directory = try sources.require("dir").value
             count = try sources.number("nodes", in: Self.nodesRange)
+            dataGroups = try sources.number("data-groups", in: NewCluster.dataGroupsRange)
             basePort = try sources.number("base-port", in: Self.basePortRange)
         } catch { throw .settings(error) }
         guard let count else { throw .usage("--nodes is missing: 1, or 3 to 99") }
@@ -60,6 +66,7 @@ private struct InitCommand {
                     + "cluster of two fails twice as often as one node; take 1, or 3 and more")
         }
         self.directory = Self.absolute(directory)
+        self.dataGroups = dataGroups ?? NewCluster.defaultDataGroups
         self.plans = Self.plans(
             count, basePort: basePort ?? Self.defaultBasePort,
             host: options.value("host") ?? Self.defaultHost)
@@ -76,7 +83,7 @@ private struct InitCommand {
         let cluster: NewCluster
         do throws(NewCluster.Fault) {
             cluster = try NewCluster(
-                nodes: self.plans, now: environment.wallClock,
+                nodes: self.plans, dataGroups: self.dataGroups, now: environment.wallClock,
                 randomness: environment.randomBytes)
         } catch { throw .failed("the cluster cannot be made: \(error)") }
         let variables = self.variables(of: cluster)

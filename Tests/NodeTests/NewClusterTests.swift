@@ -51,13 +51,19 @@ import Testing
         }
         let bootstrap = cluster.bootstrap
         #expect(bootstrap.layout.nodes.map(\.zone).sorted() == zones.sorted())
-        #expect(bootstrap.groupTable.groups.map(\.id) == NewCluster.groups)
+        #expect(bootstrap.groupTable.groups.map(\.id) == NewCluster.groups())
         for group in bootstrap.groupTable.groups {
             #expect(group.voters == voters)
             #expect(group.preferredLeader.map(voters.contains) == true)
         }
         #expect(bootstrap.groupTable.group(owning: Slot(rawValue: 0)) == GroupID(1))
-        #expect(bootstrap.groupTable.group(owning: Slot(rawValue: .max)) == GroupID(2))
+        #expect(bootstrap.groupTable.group(owning: Slot(rawValue: .max)) == GroupID(4))
+    }
+
+    @Test func `of five voters each is preferred to lead one of five groups`() throws {
+        let table = try newCluster(["a", "a", "b", "b", "c"]).bootstrap.groupTable
+        #expect(table.groups.map(\.id.rawValue) == [0, 1, 2, 3, 4])
+        #expect(table.groups.compactMap(\.preferredLeader?.rawValue) == [1, 2, 3, 4, 5])
     }
 
     @Test func `certificates are those of their nodes and of this cluster`() throws {
