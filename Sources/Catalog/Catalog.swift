@@ -70,6 +70,9 @@ package struct Applied: Equatable, Sendable {
     package let batch: WriteBatch
     /// What caches may no longer answer from, in the order of the changes.
     package let invalidations: [InvalidatedName]
+    /// Slots that the group owned until now: nothing of them may be answered from a cache of what it
+    /// said, for from here on another group changes them.
+    package let releasedSlots: [SlotRange]
     package let position: AppliedPosition
     /// How many of the commands had been applied before, and were answered by their session.
     package let sessionHits: Int

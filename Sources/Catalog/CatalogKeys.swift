@@ -18,6 +18,9 @@ package enum CatalogKeys {
         case sessionAge = 0x21
         case result = 0x22
         case slot = 0x30
+        case slotImport = 0x31
+        case slotDrop = 0x32
+        case ownedSlots = 0x33
         case bucket = 0x40
         case bucketOfOwner = 0x41
         case accessKey = 0x42
@@ -33,6 +36,7 @@ package enum CatalogKeys {
         case completedUploadAge = 0x55
         case doomedManifest = 0x56
         case fingerprint = 0x57
+        case doomedManifestAge = 0x58
     }
 
     /// Where `AppliedPosition` stands, in the family `rows`: what a restart reads durably.
@@ -90,6 +94,18 @@ package enum CatalogKeys {
             $0.write(session.rawValue)
             $0.write(UInt16(sequence % CatalogLimits.sessionWindow))
         }
+    }
+
+    static let ownedSlots: [UInt8] = [Kind.ownedSlots.rawValue]
+    static let slotImports: [UInt8] = [Kind.slotImport.rawValue]
+    static let slotDrops: [UInt8] = [Kind.slotDrop.rawValue]
+
+    static func slotImport(_ slots: SlotRange) -> [UInt8] {
+        Self.key(.slotImport) { $0.write(slots.first.rawValue) }
+    }
+
+    static func slotDrop(_ slots: SlotRange) -> [UInt8] {
+        Self.key(.slotDrop) { $0.write(slots.first.rawValue) }
     }
 
     static func slot(_ slot: Slot) -> [UInt8] { Self.key(.slot) { $0.write(slot.rawValue) } }
@@ -198,7 +214,7 @@ package enum CatalogKeys {
 
     static let uploadAges: [UInt8] = [Kind.uploadAge.rawValue]
     static let completedUploadAges: [UInt8] = [Kind.completedUploadAge.rawValue]
-    static let doomedManifests: [UInt8] = [Kind.doomedManifest.rawValue]
+    static let doomedManifestAges: [UInt8] = [Kind.doomedManifestAge.rawValue]
 
     /// Orders the uploads by how long no part of them came.
     static func uploadAge(_ name: UploadName, touched: Timestamp) -> [UInt8] {
@@ -210,7 +226,36 @@ package enum CatalogKeys {
     }
 
     static func doomedManifest(_ name: DoomedManifest) -> [UInt8] {
-        Self.key(.doomedManifest, at: name.doomed, name.bucket, name.manifest.rawValue)
+        Self.key(.doomedManifest) {
+            $0.write(membersOf: name.bucket)
+            $0.write(name.manifest.rawValue)
+            $0.write(name.doomed.milliseconds)
+        }
+    }
+
+    /// The manifest in a key that `doomedManifest` made.
+    static func doomedManifest(ofKey key: [UInt8]) throws(FormatFault) -> DoomedManifest {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let bucket = try reader.readMembers()
+        let manifest = ManifestID(rawValue: try reader.read())
+        let doomed = Timestamp(milliseconds: try reader.read())
+        try reader.finish()
+        return DoomedManifest(doomed: doomed, bucket: bucket, manifest: manifest)
+    }
+
+    static func doomedManifestAge(_ name: DoomedManifest) -> [UInt8] {
+        Self.key(.doomedManifestAge, at: name.doomed, name.bucket, name.manifest.rawValue)
+    }
+
+    /// The bucket and the number in the key of an upload, or of what belongs to one.
+    static func member(_ key: [UInt8]) throws(FormatFault) -> (BucketName, UInt64) {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        let bucket = try reader.readMembers()
+        let number = try reader.read(UInt64.self)
+        try reader.finish()
+        return (bucket, number)
     }
 
     /// What the keys of a queue say that is ordered by time.
@@ -218,11 +263,7 @@ package enum CatalogKeys {
         var reader = KeyReader(key)
         _ = try reader.read(UInt8.self)
         let time = Timestamp(milliseconds: try reader.read())
-        _ = try reader.read(UInt16.self)
-        let text = try reader.readEscaped(field: "bucket name")
-        guard let bucket = BucketName(String(decoding: text, as: UTF8.self)) else {
-            throw .invalid(field: "bucket name", offset: 11)
-        }
+        let bucket = try reader.readMembers()
         let number = try reader.read(UInt64.self)
         try reader.finish()
         return (time, bucket, number)
@@ -298,6 +339,17 @@ package enum CatalogKeys {
         writer.write(kind.rawValue)
         body(&writer)
         return writer.key
+    }
+}
+
+extension KeyReader {
+    /// Slot ‖ bucket.
+    fileprivate mutating func readMembers() throws(FormatFault) -> BucketName {
+        let slot = Slot(rawValue: try self.read())
+        let text = try self.readEscaped(field: "bucket name")
+        guard let bucket = BucketName(String(decoding: text, as: UTF8.self)), bucket.slot == slot
+        else { throw .invalid(field: "bucket name", offset: 0) }
+        return bucket
     }
 }
 

@@ -98,6 +98,15 @@ package enum CatalogLimits {
     package static let delimiterBytes = 1_024
     package static let bucketPage = 1_000
 
+    /// Rows of slots in one command that brings them.
+    package static let rowsPerPiece = 2_048
+    /// Rows of slots, with what follows from them, that one command erases.
+    package static let rowsErasedPerCommand = 512
+    package static let rowKeyBytes = 4 << 10
+    package static let rowValueBytes = 1 << 20
+    /// Moves of slots that are under way at once.
+    package static let slotMoves = 64
+
     package static let nodes = 65_536
     package static let addressBytes = 255
     package static let groups = 65_536

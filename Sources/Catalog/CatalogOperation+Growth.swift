@@ -4,9 +4,11 @@ extension CatalogOperation {
     package var grows: Bool {
         switch self {
         case .createBucket, .putObject, .copyObject, .createAccessKey, .openUpload, .putPart,
-            .completeUpload, .adoptSlots, .fileBadCopy:
+            .completeUpload, .importRows, .fileBadCopy:
             true
-        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .releaseSlots,
+        // A group takes slots over when their rows stand already, and nobody owns them until then.
+        case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .adoptSlots,
+            .releaseSlots, .retainSlots, .clearImport, .dropRows, .moveSlots, .advanceSlotMove,
             .deleteBucket, .deleteObject, .deleteAccessKey, .abortUpload, .sweepManifest,
             .condemnChunks, .authoriseDeletions, .confirmDeletions, .forgetChunks,
             .correctReferences, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,

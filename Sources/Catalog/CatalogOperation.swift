@@ -18,8 +18,14 @@ package enum CatalogOperation: Equatable, Sendable {
 
     // Data groups: slots.
 
+    // `SlotMove` says in which order they come.
+
     case adoptSlots(AdoptSlots)
     case releaseSlots(ReleaseSlots)
+    case retainSlots(RetainSlots)
+    case clearImport(ClearImport)
+    case importRows(ImportRows)
+    case dropRows(DropRows)
 
     // Data groups: buckets, objects, access keys.
 
@@ -62,12 +68,13 @@ package enum CatalogOperation: Equatable, Sendable {
     /// Gives out a number that was never given out before. A repeat wastes one.
     case allocateIncarnation
     case setLayout(SetLayout)
+    /// Replaces groups and slots of the table; moves go on as they are.
     case setGroupTable(SetGroupTable)
+    case moveSlots(MoveSlots)
+    case advanceSlotMove(AdvanceSlotMove)
     case addLinkKey(LinkKey)
     case removeLinkKey(id: String)
-    /// Says that nothing in the cluster needs a master key any more. Whoever proposes it has asked
-    /// every other group.
-    case retireMasterKey(MasterKeyID)
+    case retireMasterKey(RetireMasterKey)
 
     /// The slot whose owner decides; nil for what concerns a whole group.
     package var slot: Slot? {
@@ -90,9 +97,9 @@ package enum CatalogOperation: Equatable, Sendable {
             .correctReferences:
             nil
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
-            .adoptSlots, .releaseSlots, .bootstrap, .finishBootstrap,
-            .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
-            .removeLinkKey:
+            .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
+            .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
+            .setGroupTable, .moveSlots, .advanceSlotMove, .addLinkKey, .removeLinkKey:
             nil
         }
     }
@@ -101,11 +108,12 @@ package enum CatalogOperation: Equatable, Sendable {
     package var mayRepeat: Bool {
         switch self {
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
-            .adoptSlots, .releaseSlots, .createAccessKey,
-            .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions, .confirmDeletions,
+            .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
+            .createAccessKey, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
+            .confirmDeletions,
             .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap, .finishBootstrap,
-            .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .addLinkKey,
-            .removeLinkKey:
+            .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .moveSlots,
+            .advanceSlotMove, .addLinkKey, .removeLinkKey:
             true
         case .createBucket, .deleteBucket, .putObject, .deleteObject, .copyObject,
             .deleteAccessKey, .openUpload, .putPart, .completeUpload:
@@ -117,13 +125,15 @@ package enum CatalogOperation: Equatable, Sendable {
     var scope: Scope {
         switch self {
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets: .anyGroup
-        case .adoptSlots, .releaseSlots, .createBucket, .deleteBucket, .putObject, .deleteObject,
-            .copyObject, .createAccessKey, .deleteAccessKey, .openUpload, .putPart,
+        case .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
+            .createBucket, .deleteBucket, .putObject, .deleteObject, .copyObject, .createAccessKey,
+            .deleteAccessKey, .openUpload, .putPart,
             .completeUpload, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences:
             .dataGroups
         case .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout,
-            .setGroupTable, .addLinkKey, .removeLinkKey, .retireMasterKey:
+            .setGroupTable, .moveSlots, .advanceSlotMove, .addLinkKey, .removeLinkKey,
+            .retireMasterKey:
             .systemGroup
         }
     }
@@ -143,7 +153,8 @@ package enum CatalogOperation: Equatable, Sendable {
     }
 }
 
-/// Makes the group the owner of slots, unless it knows a later epoch of one of them.
+/// Makes the group the owner of slots that nobody owned, in the first epoch, or of those whose rows
+/// it has imported in this epoch.
 package struct AdoptSlots: Equatable, Sendable {
     package let slots: SlotRange
     package let epoch: Epoch
@@ -158,7 +169,8 @@ package struct AdoptSlots: Equatable, Sendable {
     }
 }
 
-/// Ends the group's ownership of slots, for the sake of the owner of `epoch`.
+/// Ends the group's ownership of slots, which it holds in the epoch below, for the sake of the owner
+/// of `epoch`.
 package struct ReleaseSlots: Equatable, Sendable {
     package let slots: SlotRange
     package let epoch: Epoch

@@ -8,8 +8,6 @@ extension CatalogOperation: WireMessage {
         switch self {
         case .unreadable: writer.write(UInt8(0))
         case .openSession(let session): writer.write(tag: 1) { $0.write(session.rawValue) }
-        case .adoptSlots(let adopt): writer.write(tag: 2) { $0.write(adopt) }
-        case .releaseSlots(let release): writer.write(tag: 3) { $0.write(release) }
         case .createBucket(let create): writer.write(tag: 4) { $0.write(create) }
         case .deleteBucket(let name): writer.write(tag: 5) { $0.write(name) }
         case .putObject(let put): writer.write(tag: 6) { $0.write(put) }
@@ -24,7 +22,7 @@ extension CatalogOperation: WireMessage {
         case .sweepManifest(let doomed): writer.write(tag: 21) { $0.write(doomed) }
         case .setWrappingKey(let set): writer.write(tag: 192) { $0.write(set) }
         case .rewrapSecrets(let secrets): writer.write(tag: 193) { $0.writeMessages(secrets) }
-        case .retireMasterKey(let key): writer.write(tag: 194) { $0.writeRaw(key.bytes) }
+        case .retireMasterKey(let retire): writer.write(tag: 194) { $0.write(retire) }
         case .bootstrap(let bootstrap): writer.write(tag: 32) { $0.write(bootstrap) }
         case .finishBootstrap: writer.write(UInt8(33))
         case .registerNode(let record): writer.write(tag: 34) { $0.write(record) }
@@ -47,6 +45,14 @@ extension CatalogOperation: WireMessage {
         case .forgetChunks(let chunks): writer.write(tag: 131) { $0.writeMessages(chunks) }
         case .fileBadCopy(let filed): writer.write(tag: 132) { $0.write(filed) }
         case .correctReferences(let correct): writer.write(tag: 133) { $0.write(correct) }
+        case .adoptSlots(let adopt): writer.write(tag: 160) { $0.write(adopt) }
+        case .releaseSlots(let release): writer.write(tag: 161) { $0.write(release) }
+        case .retainSlots(let retain): writer.write(tag: 162) { $0.write(retain) }
+        case .clearImport(let clear): writer.write(tag: 163) { $0.write(clear) }
+        case .importRows(let rows): writer.write(tag: 164) { $0.write(rows) }
+        case .dropRows(let drop): writer.write(tag: 165) { $0.write(drop) }
+        case .moveSlots(let move): writer.write(tag: 168) { $0.write(move) }
+        case .advanceSlotMove(let advance): writer.write(tag: 169) { $0.write(advance) }
         }
     }
 
@@ -54,8 +60,6 @@ extension CatalogOperation: WireMessage {
         let at = reader.offset
         switch try reader.read(UInt8.self) {
         case 1: self = .openSession(SessionID(try reader.read()))
-        case 2: self = .adoptSlots(try AdoptSlots(from: &reader))
-        case 3: self = .releaseSlots(try ReleaseSlots(from: &reader))
         case 4: self = .createBucket(try CreateBucket(from: &reader))
         case 5: self = .deleteBucket(try BucketName(from: &reader))
         case 6: self = .putObject(try PutObject(from: &reader))
@@ -90,12 +94,20 @@ extension CatalogOperation: WireMessage {
         case 131: self = .forgetChunks(try reader.readChunkKeys())
         case 132: self = .fileBadCopy(try FileBadCopy(from: &reader))
         case 133: self = .correctReferences(try CorrectReferences(from: &reader))
+        case 160: self = .adoptSlots(try AdoptSlots(from: &reader))
+        case 161: self = .releaseSlots(try ReleaseSlots(from: &reader))
+        case 162: self = .retainSlots(try RetainSlots(from: &reader))
+        case 163: self = .clearImport(try ClearImport(from: &reader))
+        case 164: self = .importRows(try ImportRows(from: &reader))
+        case 165: self = .dropRows(try DropRows(from: &reader))
+        case 168: self = .moveSlots(try MoveSlots(from: &reader))
+        case 169: self = .advanceSlotMove(try AdvanceSlotMove(from: &reader))
         case 192: self = .setWrappingKey(try SetWrappingKey(from: &reader))
         case 193:
             self = .rewrapSecrets(
                 try reader.readMessages(
                     field: "secrets", limit: CatalogLimits.secretsPerCommand))
-        case 194: self = .retireMasterKey(try reader.readMasterKeyID())
+        case 194: self = .retireMasterKey(try RetireMasterKey(from: &reader))
         default: throw .invalid(field: "operation", offset: at)
         }
     }

@@ -83,7 +83,8 @@ package enum CatalogAnswer: Equatable, Sendable {
     case object(ObjectHead, Manifest?)
     case manifest(Manifest)
     case bucket(Bucket)
-    case buckets([Bucket])
+    /// - `of`: the slots that the group owned then: none of their buckets is missing.
+    case buckets([Bucket], of: SlotTally)
     case objects(ObjectPage)
     case accessKey(AccessKey)
     case slot(SlotOwnership)
@@ -116,7 +117,7 @@ package enum CatalogAnswer: Equatable, Sendable {
     package var withoutSecrets: CatalogAnswer {
         switch self {
         case .bucket(let bucket): .bucket(bucket.withoutKey)
-        case .buckets(let buckets): .buckets(buckets.map(\.withoutKey))
+        case .buckets(let buckets, let slots): .buckets(buckets.map(\.withoutKey), of: slots)
         case .accessKey(let key): .accessKey(key.withoutSecret)
         case .linkKeys(let keys): .linkKeys(keys.map(\.withoutPrivateKey))
         case .cluster(let cluster):

@@ -135,7 +135,11 @@ extension CatalogAnswer: WireMessage {
             }
         case .manifest(let manifest): writer.write(tag: 5) { $0.write(manifest) }
         case .bucket(let bucket): writer.write(tag: 6) { $0.write(bucket) }
-        case .buckets(let buckets): writer.write(tag: 7) { $0.writeMessages(buckets) }
+        case .buckets(let buckets, let slots):
+            writer.write(tag: 7) {
+                $0.writeMessages(buckets)
+                $0.write(slots)
+            }
         case .objects(let page): writer.write(tag: 8) { $0.write(page) }
         case .accessKey(let key): writer.write(tag: 9) { $0.write(key) }
         case .slot(let ownership): writer.write(tag: 10) { $0.write(ownership) }
@@ -181,7 +185,8 @@ extension CatalogAnswer: WireMessage {
         case 6: self = .bucket(try Bucket(from: &reader))
         case 7:
             self = .buckets(
-                try reader.readMessages(field: "buckets", limit: CatalogLimits.bucketPage))
+                try reader.readMessages(field: "buckets", limit: CatalogLimits.bucketPage),
+                of: try SlotTally(from: &reader))
         case 8: self = .objects(try ObjectPage(from: &reader))
         case 9: self = .accessKey(try AccessKey(from: &reader))
         case 10: self = .slot(try SlotOwnership(from: &reader))

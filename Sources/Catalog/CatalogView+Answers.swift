@@ -19,7 +19,8 @@ extension CatalogView {
         case .manifest(let bucket, let id):
             return try self.manifest(id, in: bucket).map { .manifest($0) } ?? .absent
         case .bucket(let name): return try self.bucket(name).map { .bucket($0) } ?? .noSuchBucket
-        case .buckets(let list): return .buckets(try self.buckets(list))
+        case .buckets(let list):
+            return .buckets(try self.buckets(list), of: try self.ownedSlots())
         case .objects(let list):
             return try self.hasBucket(list.bucket)
                 ? .objects(try self.objects(list)) : .noSuchBucket

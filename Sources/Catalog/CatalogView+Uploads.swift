@@ -125,7 +125,7 @@ extension CatalogView {
         return found
     }
 
-    // Queues, the oldest first.
+    // Queues, the oldest first; of slots that the group owns.
 
     /// Uploads that no part came to since.
     package func abandonedUploads(
@@ -148,7 +148,7 @@ extension CatalogView {
     package func doomedManifests(
         before time: Timestamp, limit: Int
     ) throws(StoreFault) -> [DoomedManifest] {
-        try self.queue(CatalogKeys.doomedManifests, upTo: time, limit: limit).map {
+        try self.queue(CatalogKeys.doomedManifestAges, upTo: time, limit: limit).map {
             DoomedManifest(
                 doomed: $0.time, bucket: $0.bucket, manifest: ManifestID(rawValue: $0.number))
         }
@@ -160,13 +160,15 @@ extension CatalogView {
         let cursor = self.scan(CatalogFamilies.rows, KeyRange(prefix: prefix))
         var found: [(time: Timestamp, bucket: BucketName, number: UInt64)] = []
         while found.count < min(limit, CatalogLimits.sweepPage), let pair = try cursor.next() {
+            let place: (time: Timestamp, bucket: BucketName, number: UInt64)
             do throws(FormatFault) {
                 let (queued, bucket, number) = try CatalogKeys.queued(pair.key)
                 guard queued <= time else { break }
-                found.append((queued, bucket, number))
+                place = (queued, bucket, number)
             } catch {
                 throw .corrupt("rows \(Hex.encode(pair.key)) is no place in a queue: \(error)")
             }
+            if case .owned = try self.ownership(of: place.bucket.slot) { found.append(place) }
         }
         return found
     }

@@ -28,6 +28,10 @@ package struct CatalogView: Sendable {
         }
     }
 
+    func value(_ family: Family, _ key: [UInt8]) throws(StoreFault) -> [UInt8]? {
+        try self.reader.get(family, key)
+    }
+
     func scan(_ family: Family, _ range: KeyRange) -> any OrderedCursor {
         self.reader.scan(family, range)
     }

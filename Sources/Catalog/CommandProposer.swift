@@ -8,14 +8,23 @@ package enum CommandProposer: Equatable, Sendable {
     case anyNode
     /// The group's leader, of its own accord: nobody may ask it to.
     case leader
+    /// A leader of another group: whoever may hold all that this group holds.
+    case metaNode
+    /// Who holds the cluster's authority, in person: a process without a role that it certifies.
+    case `operator`
     /// This node, for itself.
     case node(NodeID)
 
+    /// The name of the operator's processes among nodes, which are numbered from below.
+    package static let operatorNode = NodeID(.max)
+
     /// Whether the command may come in a call of `peer`.
-    package func allows(_ peer: NodeID) -> Bool {
+    package func allows(_ peer: NodeID, metaNodes: [NodeID]) -> Bool {
         switch self {
         case .anyNode: true
         case .leader: false
+        case .metaNode: metaNodes.contains(peer)
+        case .operator: peer == Self.operatorNode
         case .node(let node): node == peer
         }
     }
@@ -50,16 +59,17 @@ extension CatalogOperation {
     package var proposer: CommandProposer {
         switch self {
         case .authoriseDeletions, .forgetChunks, .correctReferences, .setWrappingKey,
-            .rewrapSecrets, .retireMasterKey:
+            .rewrapSecrets, .retireMasterKey, .releaseSlots, .retainSlots, .dropRows:
             .leader
+        case .adoptSlots, .clearImport, .importRows, .advanceSlotMove: .metaNode
+        case .moveSlots: .operator
         case .condemnChunks(let condemn): condemn.holder.map { .node($0) } ?? .leader
         case .confirmDeletions(let confirm): .node(confirm.node)
-        case .fileBadCopy, .unreadable, .openSession, .adoptSlots, .releaseSlots, .createBucket,
-            .deleteBucket, .putObject, .deleteObject, .copyObject, .createAccessKey,
+        case .fileBadCopy, .unreadable, .openSession, .createBucket, .deleteBucket, .putObject,
+            .deleteObject, .copyObject, .createAccessKey,
             .deleteAccessKey, .openUpload, .putPart, .completeUpload, .abortUpload,
             .sweepManifest, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
-            .setLayout,
-            .setGroupTable, .addLinkKey, .removeLinkKey:
+            .setLayout, .setGroupTable, .addLinkKey, .removeLinkKey:
             .anyNode
         }
     }

@@ -30,8 +30,15 @@ package enum CommandResult: Equatable, Sendable {
     case slotsAdopted(Epoch)
     /// - `versionFloor`: what `AdoptSlots` must be told, so that versions go on growing.
     case slotsReleased(Epoch, versionFloor: UInt64)
-    /// The group knows a later epoch of one of the slots.
+    /// The group knows a later epoch of one of the slots, or holds it in another than it should.
     case staleEpoch(Epoch)
+    /// The rows of the slots did not come, or not all that should have come before.
+    case slotsNotImported
+    case slotsRetained(Epoch)
+    /// Whether nothing of the slots is left.
+    case rowsErased(isDone: Bool)
+    /// - `pieces`: how many pieces of the attempt stand by now.
+    case rowsImported(pieces: UInt64)
 
     case bucketCreated
     /// The same owner has it already; nothing changed.
@@ -92,11 +99,19 @@ package enum CommandResult: Equatable, Sendable {
     case groupTableSet(version: UInt64)
     /// The table is another one than was expected, or the new version is not above it.
     case groupTableChanged(current: UInt64)
+    /// The moves that were asked for, or the one that was advanced, as they stand now.
+    case slotMoves([SlotMove])
+    /// Some of the slots are on their way in another move.
+    case slotsInMotion(Epoch)
+    /// The move is over, or never was.
+    case noSuchSlotMove
+    case noSuchGroup
     case linkKeyAdded
     /// The identity stands already, with other contents.
     case linkKeyTaken
     case linkKeyRemoved
     case masterKeyRetired
-    /// It is in force, or was never replaced, or wraps secrets of group 0.
+    /// It is in force, or was never replaced, or wraps secrets of group 0; or slots move, or have
+    /// moved, so that it may wrap others.
     case masterKeyNeeded
 }

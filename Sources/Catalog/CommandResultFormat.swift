@@ -7,7 +7,8 @@ extension CommandResult: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.tag)
         switch self {
-        case .slotNotOwned(let epoch), .slotsAdopted(let epoch), .staleEpoch(let epoch):
+        case .slotNotOwned(let epoch), .slotsAdopted(let epoch), .staleEpoch(let epoch),
+            .slotsRetained(let epoch), .slotsInMotion(let epoch):
             writer.write(epoch.rawValue)
         case .sessionOpened(let sequence): writer.write(sequence)
         case .slotsReleased(let epoch, let versionFloor):
@@ -27,7 +28,9 @@ extension CommandResult: WireMessage {
         case .uploadCompletedBefore(let version, let time):
             writer.write(version.rawValue)
             writer.write(time)
-        case .manifestSwept(let isDone): writer.write(isDone)
+        case .manifestSwept(let isDone), .rowsErased(let isDone): writer.write(isDone)
+        case .rowsImported(let pieces): writer.write(pieces)
+        case .slotMoves(let moves): writer.writeMessages(moves)
         case .bootstrappedBefore(let cluster): writer.writeRaw(cluster.bytes)
         case .incarnation(let number): writer.write(number)
         case .layoutSet(let version), .layoutChanged(let version): writer.write(version.rawValue)
@@ -41,7 +44,8 @@ extension CommandResult: WireMessage {
             .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
             .noSuchUpload, .uploadAborted, .uploadActive,
             .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
-            .nodeIdentityUsed, .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved:
+            .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .linkKeyAdded,
+            .linkKeyTaken, .linkKeyRemoved:
             break
         }
     }
@@ -57,6 +61,10 @@ extension CommandResult: WireMessage {
         case .slotsAdopted: 7
         case .slotsReleased: 8
         case .staleEpoch: 9
+        case .slotsNotImported: 10
+        case .slotsRetained: 11
+        case .rowsErased: 12
+        case .rowsImported: 13
         case .bucketCreated: 16
         case .bucketAlreadyOwned: 17
         case .bucketTaken: 18
@@ -95,6 +103,10 @@ extension CommandResult: WireMessage {
         case .linkKeyAdded: 74
         case .linkKeyTaken: 75
         case .linkKeyRemoved: 76
+        case .slotMoves: 80
+        case .slotsInMotion: 81
+        case .noSuchSlotMove: 82
+        case .noSuchGroup: 83
         case .wrongMasterKey: 192
         case .wrappingKeySet: 193
         case .wrappingKeyKept: 194
@@ -133,6 +145,10 @@ extension CommandResult: WireMessage {
         case 7: .slotsAdopted(Epoch(try reader.read()))
         case 8: .slotsReleased(Epoch(try reader.read()), versionFloor: try reader.read())
         case 9: .staleEpoch(Epoch(try reader.read()))
+        case 10: .slotsNotImported
+        case 11: .slotsRetained(Epoch(try reader.read()))
+        case 12: .rowsErased(isDone: try reader.readBool())
+        case 13: .rowsImported(pieces: try reader.read())
         case 192: .wrongMasterKey
         case 193: .wrappingKeySet(generation: try reader.read())
         case 194: .wrappingKeyKept(generation: try reader.read())
@@ -201,6 +217,12 @@ extension CommandResult: WireMessage {
         case 74: .linkKeyAdded
         case 75: .linkKeyTaken
         case 76: .linkKeyRemoved
+        case 80:
+            .slotMoves(
+                try reader.readMessages(field: "moves", limit: CatalogLimits.slotMoves))
+        case 81: .slotsInMotion(Epoch(try reader.read()))
+        case 82: .noSuchSlotMove
+        case 83: .noSuchGroup
         case 196: .masterKeyRetired
         case 197: .masterKeyNeeded
         default: nil

@@ -104,9 +104,6 @@ package enum ChunkVerdict: UInt8, Sendable {
     case slotNotOwned = 4
     /// There is no row for it.
     case absent = 5
-    /// There is no row for it, which proves nothing: the slot was another group's, and its rows did
-    /// not come with it.
-    case unproven = 6
     /// It is not condemned.
     case notCondemned = 7
     /// Its time has not come.

@@ -64,10 +64,11 @@ extension EntryApplication {
         return .done
     }
 
+    /// That there is no row proves something: whoever owns a slot has all of its rows, because it
+    /// adopts what it was brought whole, and nothing else.
     private mutating func condemnUnknown(
         _ key: ChunkKey, heldBy holder: NodeID
     ) throws(StoreFault) -> ChunkVerdict {
-        guard try self.ownership(of: key.slot)?.hasAllRows == true else { return .unproven }
         let since = ChunkLife.Unreferenced(index: self.position.index, time: self.now)
         self.enqueue(key, in: .condemned, since.time)
         self.set(
@@ -203,10 +204,4 @@ extension EntryApplication {
         }
         return .chunks(verdicts)
     }
-}
-
-extension SlotOwnership {
-    /// Whether the group has had the slot from the first: rows do not travel with slots, so that
-    /// only then the absence of one proves anything.
-    var hasAllRows: Bool { self.epoch == Epoch(1) }
 }

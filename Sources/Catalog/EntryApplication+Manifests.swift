@@ -68,6 +68,7 @@ extension EntryApplication {
         guard !parts.isEmpty else { return }
         let name = DoomedManifest(doomed: self.now, bucket: bucket, manifest: id)
         self.put(CatalogFamilies.rows, CatalogKeys.doomedManifest(name), DoomedParts(parts).row)
+        self.put(CatalogFamilies.rows, CatalogKeys.doomedManifestAge(name), [])
     }
 
     mutating func sweep(_ name: DoomedManifest) throws(StoreFault) -> CommandResult {
@@ -88,6 +89,7 @@ extension EntryApplication {
         }
         if parts.isEmpty {
             self.delete(CatalogFamilies.rows, key)
+            self.delete(CatalogFamilies.rows, CatalogKeys.doomedManifestAge(name))
         } else {
             self.put(CatalogFamilies.rows, key, DoomedParts(parts).row)
         }

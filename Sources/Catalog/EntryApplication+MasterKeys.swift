@@ -39,9 +39,14 @@ extension EntryApplication {
         return .secretsRewrapped(count: count)
     }
 
-    mutating func retire(_ key: MasterKeyID) throws(StoreFault) -> CommandResult {
+    mutating func retire(_ retire: RetireMasterKey) throws(StoreFault) -> CommandResult {
+        let key = retire.key
         var keys = try self.view.masterKeys()
         if keys.retired.contains(key) { return .masterKeyRetired }
+        let table = try self.view.groupTable()
+        guard table?.version ?? 0 == retire.tableVersion, table?.moves.isEmpty ?? true else {
+            return .masterKeyNeeded
+        }
         guard let place = keys.former.firstIndex(of: key), keys.secretCount(under: key) == 0 else {
             return .masterKeyNeeded
         }

@@ -72,7 +72,11 @@ extension EntryApplication {
         guard version == set.expected, set.table.version > version else {
             return .groupTableChanged(current: version)
         }
-        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, set.table.row)
+        // Moves and their epochs are no part of what can be set: they are counted, not chosen.
+        var table = set.table
+        table.epoch = max(table.epoch, current?.epoch ?? table.epoch)
+        table.moves = current?.moves ?? []
+        self.put(CatalogFamilies.rows, CatalogKeys.groupTable, table.row)
         return .groupTableSet(version: set.table.version)
     }
 

@@ -11,6 +11,7 @@ struct EntryApplication {
     /// The place of the current command in the entry.
     private(set) var ordinal = 0
     private(set) var invalidations: [InvalidatedName] = []
+    private var releasedSlots: [SlotRange] = []
     private var sessionHits = 0
     /// The sessions this entry met, whose rows are written once, at its end.
     var sessions: [SessionID: SessionState] = [:]
@@ -69,6 +70,10 @@ struct EntryApplication {
         case .retireMasterKey(let key): return try self.retire(key)
         case .adoptSlots(let adopt): return try self.adopt(adopt)
         case .releaseSlots(let release): return try self.release(release)
+        case .retainSlots(let retain): return try self.retain(retain)
+        case .clearImport(let clear): return try self.clear(clear)
+        case .importRows(let rows): return try self.take(rows)
+        case .dropRows(let drop): return try self.drop(drop)
         case .createBucket(let create): return try self.create(create, versionBase: versionBase)
         case .deleteBucket(let name): return try self.deleteBucket(name)
         case .putObject(let put): return try self.put(put, versionBase: versionBase)
@@ -94,6 +99,8 @@ struct EntryApplication {
         case .allocateIncarnation: return try self.allocateIncarnation()
         case .setLayout(let set): return try self.set(set)
         case .setGroupTable(let set): return try self.set(set)
+        case .moveSlots(let move): return try self.move(move)
+        case .advanceSlotMove(let advance): return try self.advance(advance)
         case .addLinkKey(let key): return try self.add(key)
         case .removeLinkKey(let id): return try self.removeLinkKey(id)
         }
@@ -105,7 +112,8 @@ struct EntryApplication {
         self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.row)
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
-            position: self.position, sessionHits: self.sessionHits)
+            releasedSlots: self.releasedSlots, position: self.position,
+            sessionHits: self.sessionHits)
     }
 
     /// The version of what the command makes: no other command of the slot makes the same.
@@ -137,6 +145,8 @@ struct EntryApplication {
         self.invalidations.append(InvalidatedName(bucket: bucket, key: key))
     }
 
+    mutating func released(_ slots: SlotRange) { self.releasedSlots.append(slots) }
+
     mutating func bucket(_ name: BucketName) throws(StoreFault) -> Bucket? {
         if let known = self.buckets[name] { return known }
         let bucket = try self.view.bucket(name)
@@ -153,6 +163,9 @@ struct EntryApplication {
             self.delete(CatalogFamilies.rows, key)
         }
     }
+
+    /// To be called where rows of buckets change in another way than by `setBucket`.
+    mutating func forgetCachedBuckets() { self.buckets = [:] }
 
     mutating func ownership(of slot: Slot) throws(StoreFault) -> SlotOwnership? {
         if let known = self.ownerships[slot] { return known }

@@ -4,14 +4,23 @@ internal import Wire
 /// Which group owns which slots, and which nodes vote in it: a hint that group 0 keeps. A group's
 /// own rows decide; a request that came to the wrong one is refused.
 package struct GroupTable: Equatable, Sendable {
-    package let version: UInt64
+    package var version: UInt64
     /// By ascending identity.
     package let groups: [GroupDescriptor]
     /// By ascending slot, without overlap.
-    package let slots: [SlotAssignment]
+    package private(set) var slots: [SlotAssignment]
+    /// The greatest epoch of slots that was given out.
+    package var epoch: Epoch
+    /// Slots on their way, in the order they were asked for.
+    package var moves: [SlotMove]
 
-    package init(version: UInt64, groups: [GroupDescriptor], slots: [SlotAssignment]) {
+    package init(
+        version: UInt64, groups: [GroupDescriptor], slots: [SlotAssignment],
+        epoch: Epoch = .firstOfSlots, moves: [SlotMove] = []
+    ) {
         self.version = version
+        self.epoch = epoch
+        self.moves = moves
         self.groups = groups.sorted { $0.id < $1.id }
         self.slots = slots.sorted { $0.slots.first < $1.slots.first }
     }
@@ -41,6 +50,43 @@ package struct GroupTable: Equatable, Sendable {
         }
         guard low < self.slots.count, self.slots[low].slots.contains(slot) else { return nil }
         return self.slots[low].group
+    }
+
+    /// Gives slots to another group: no more runs than it takes.
+    mutating func assign(_ slots: SlotRange, to group: GroupID) {
+        var runs: [SlotAssignment] = []
+        for run in self.slots {
+            guard run.slots.overlaps(slots) else {
+                runs.append(run)
+                continue
+            }
+            if run.slots.first < slots.first {
+                let last = Slot(rawValue: slots.first.rawValue - 1)
+                runs.append(
+                    SlotAssignment(
+                        slots: SlotRange(first: run.slots.first, last: last), group: run.group))
+            }
+            if slots.last < run.slots.last {
+                let first = Slot(rawValue: slots.last.rawValue + 1)
+                runs.append(
+                    SlotAssignment(
+                        slots: SlotRange(first: first, last: run.slots.last), group: run.group))
+            }
+        }
+        runs.append(SlotAssignment(slots: slots, group: group))
+        runs.sort { $0.slots.first < $1.slots.first }
+        self.slots = runs.reduce(into: []) { joined, run in
+            guard let last = joined.last, last.group == run.group,
+                UInt32(last.slots.last.rawValue) + 1 == UInt32(run.slots.first.rawValue)
+            else { return joined.append(run) }
+            joined[joined.count - 1] = SlotAssignment(
+                slots: SlotRange(first: last.slots.first, last: run.slots.last), group: run.group)
+        }
+    }
+
+    /// All slots that have an owner.
+    package var tally: SlotTally {
+        self.slots.reduce(SlotTally()) { $0 + SlotTally($1.slots) }
     }
 
     package func descriptor(of group: GroupID) -> GroupDescriptor? {
@@ -92,6 +138,8 @@ extension GroupTable: WireMessage {
         writer.write(self.version)
         writer.writeMessages(self.groups)
         writer.writeMessages(self.slots)
+        writer.write(self.epoch.rawValue)
+        writer.writeMessages(self.moves)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
@@ -105,7 +153,9 @@ extension GroupTable: WireMessage {
         guard zip(groups, groups.dropFirst()).allSatisfy({ $0.id < $1.id }),
             zip(slots, slots.dropFirst()).allSatisfy({ $0.slots.last < $1.slots.first })
         else { throw .invalid(field: "group table", offset: at) }
-        self.init(version: version, groups: groups, slots: slots)
+        self.init(
+            version: version, groups: groups, slots: slots, epoch: Epoch(try reader.read()),
+            moves: try reader.readMessages(field: "moves", limit: CatalogLimits.slotMoves))
     }
 }
 

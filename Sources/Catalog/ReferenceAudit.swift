@@ -14,6 +14,22 @@ package struct ReferenceWalk: Sendable {
     }
 
     private var stage = Stage.manifests(next: [])
+    private var owned = OwnedSlots()
+
+    /// Which slots are the group's own: rows of others are coming or have gone, are no whole, and
+    /// nobody's to correct here.
+    private struct OwnedSlots: Sendable {
+        /// The slot that was met last.
+        private var known: (slot: Slot, isOwned: Bool)?
+
+        mutating func contains(_ slot: Slot, by view: CatalogView) throws(StoreFault) -> Bool {
+            if let known, known.slot == slot { return known.isOwned }
+            var isOwned = false
+            if case .owned = try view.ownership(of: slot) { isOwned = true }
+            self.known = (slot, isOwned)
+            return isOwned
+        }
+    }
 
     package init() {}
 
@@ -28,19 +44,25 @@ package struct ReferenceWalk: Sendable {
     ) throws(StoreFault) {
         switch self.stage {
         case .manifests(let next):
+            var owned = self.owned
+            defer { self.owned = owned }
             let last = try Self.walk(
                 view, CatalogFamilies.manifests, KeyRange(start: next, end: nil), limit
             ) { (pair) throws(StoreFault) in
                 let (slot, row) = try Self.manifestRow(pair)
+                guard try owned.contains(slot, by: view) else { return }
                 for chunk in row.chunks { count.name(chunk, in: slot) }
             }
             self.stage = last.map { .manifests(next: $0 + [0]) } ?? .chunks(next: [])
         case .chunks(let next):
             let all = CatalogKeys.chunks
             let range = KeyRange(start: next.isEmpty ? all.start : next, end: all.end)
+            var owned = self.owned
+            defer { self.owned = owned }
             let last = try Self.walk(view, CatalogFamilies.rows, range, limit) {
                 (pair) throws(StoreFault) in
                 let (key, row) = try Self.chunkRow(pair)
+                guard try owned.contains(key.slot, by: view) else { return }
                 count.count(key, row)
             }
             self.stage = last.map { .chunks(next: $0 + [0]) } ?? .finished

@@ -151,12 +151,22 @@ extension ClusterClient {
         }
     }
 
-    /// A group said that a slot is not its own: looks for a newer table.
+    /// A group said that a slot is not its own: looks for a newer table. Of all who hear that at once
+    /// one looks, and the others find what it found.
     func slotMoved(deadline: Instant) async throws(ClusterFault) {
         self.counters.staleSlots.add()
         try await self.pause(before: deadline)
-        try await self.refreshTables(by: deadline)
+        let now = self.environment.now
+        let mustLook = self.state.withLock { state in
+            if let last = state.lastLook, now - last < Self.lookPeriod { return false }
+            state.lastLook = now
+            return true
+        }
+        if mustLook { try await self.refreshTables(by: deadline) }
     }
+
+    /// Between two looks for a newer table, over all who wait for one.
+    private static let lookPeriod: Duration = .milliseconds(10)
 
     /// Asks whoever leads one group.
     package func query(

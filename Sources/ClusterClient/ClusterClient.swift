@@ -28,6 +28,10 @@ package final class ClusterClient: Sendable {
         var windows: [GroupID: CommandWindow] = [:]
         var layout: Layout?
         var groupTable: GroupTable?
+        /// All slots of the table; moves do not change them.
+        var allSlots = SlotTally()
+        /// When somebody last asked for the tables because a slot had moved.
+        var lastLook: Instant?
         /// Nodes whose connection broke and did not come back.
         var gone: Set<NodeID> = []
         var jitter: SeededGenerator
@@ -88,6 +92,12 @@ package final class ClusterClient: Sendable {
     package func group(owning slot: Slot) -> GroupID? {
         self.state.withLock { $0.groupTable?.group(owning: slot) }
     }
+
+    /// All slots that have an owner.
+    var allSlots: SlotTally { self.state.withLock { $0.allSlots } }
+
+    /// The latest group table seen; nil before `start` has found one.
+    package var groupTable: GroupTable? { self.state.withLock { $0.groupTable } }
 
     /// The data groups, ascending.
     package var dataGroups: [GroupID] {
@@ -155,7 +165,9 @@ package final class ClusterClient: Sendable {
         {
         case .groupTable(let table):
             self.state.withLock { state in
-                if table.version > state.groupTable?.version ?? 0 { state.groupTable = table }
+                guard table.version > state.groupTable?.version ?? 0 else { return }
+                state.groupTable = table
+                state.allSlots = table.tally
             }
         case let other: throw .unavailable("group 0 has no group table yet: \(other)")
         }

@@ -16,7 +16,9 @@ extension MetaNode {
             case MetaCallKind.propose:
                 let proposal = try ProposeRequest(decoding: request.head)
                 for command in proposal.commands {
-                    guard try CatalogCommand.proposer(ofEncoded: command).allows(peer) else {
+                    guard try CatalogCommand.proposer(ofEncoded: command).allows(
+                        peer, metaNodes: self.settings.voters)
+                    else {
                         return .refused(
                             code: MetaCallRefusal.notYours,
                             message: "a command that node \(peer) may not propose")

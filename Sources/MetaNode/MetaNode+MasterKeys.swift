@@ -146,6 +146,8 @@ extension MetaNode {
         guard let system = await self.masterKeys(of: .system), !system.former.isEmpty else {
             return
         }
+        // Before anything is counted: a secret that moves meanwhile could be met nowhere.
+        guard let table = await self.groupTable(), table.moves.isEmpty else { return }
         var needed = Set(system.secrets.map(\.key))
         for group in self.settings.groups where group != .system {
             // A group that has not made the choice itself still takes secrets under older keys.
@@ -155,7 +157,10 @@ extension MetaNode {
             needed.formUnion(keys.secrets.map(\.key))
         }
         for key in system.former where !needed.contains(key) {
-            if case .masterKeyRetired = await self.decide(.retireMasterKey(key), in: .system) {
+            if case .masterKeyRetired = await self.decide(
+                .retireMasterKey(RetireMasterKey(key: key, tableVersion: table.version)),
+                in: .system)
+            {
                 self.logger.info("a master key is needed no more", ["key": "\(key)"])
             }
         }
@@ -194,6 +199,15 @@ extension MetaNode {
             return nil
         }
         return keys
+    }
+
+    /// As `masterKeys(of:)`, of the system group.
+    private nonisolated func groupTable() async -> GroupTable? {
+        let request = QueryRequest(group: .system, freshness: .linearizable, query: .groupTable)
+        guard case .success(.answer(.groupTable(let table), _)) = await self.query(request) else {
+            return nil
+        }
+        return table
     }
 
     private nonisolated func decide(

@@ -143,27 +143,13 @@ package final class ObjectAccess: Sendable {
         try await self.open(name, deadline: deadline).bucket
     }
 
-    /// Every bucket of an owner, in the order of their names: each data group is asked.
+    /// Every bucket of an owner, in the order of their names.
     package func buckets(
         of owner: OwnerID, deadline: Instant
     ) async throws(AccessFault) -> [Bucket] {
-        var all: [Bucket] = []
-        for group in self.cluster.dataGroups {
-            var after: BucketName?
-            repeat {
-                let list = ListBuckets(owner: owner, after: after)
-                let answer = try await self.asking { () throws(ClusterFault) in
-                    try await self.cluster.query(
-                        .buckets(list), in: group, freshness: .linearizable, deadline: deadline)
-                }
-                guard case .buckets(let page) = answer else {
-                    throw .broken("listing buckets gave \(answer)")
-                }
-                all += page
-                after = page.count == list.limit ? page.last?.name : nil
-            } while after != nil
+        try await self.asking { () throws(ClusterFault) in
+            try await self.cluster.buckets(of: owner, deadline: deadline)
         }
-        return all.sorted { $0.name < $1.name }
     }
 
     // MARK: Objects, without their bytes

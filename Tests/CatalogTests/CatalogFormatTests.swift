@@ -8,8 +8,7 @@ import Wire
     static func operations() throws -> [CatalogOperation] {
         let bootstrap = try SystemTests.bootstrap()
         return [
-            .openSession(client), .adoptSlots(AdoptSlots(slots: .all, epoch: Epoch(1))),
-            .releaseSlots(ReleaseSlots(slots: .all, epoch: Epoch(2))),
+            .openSession(client),
             .createBucket(create(photos)), .deleteBucket(photos), put("a", if: .matches(tag("x"))),
             put("b", chunks: [chunk(1), chunk(2, exceptions: [NodeID(3)])]),
             copy("b", VersionID(rawValue: 5), to: "c", attributes: ObjectAttributes()),
@@ -53,8 +52,9 @@ import Wire
                     SecretPlace.bucket(photos), .accessKey(bootstrap.firstAccessKey.id),
                     .linkKey("1"), .firstAccessKey(bootstrap.firstAccessKey.id),
                 ].map { RewrappedSecret(place: $0, old: [1, 2], new: [3]) }),
-            .retireMasterKey(MasterKeyTests.masterKey(6)),
-        ] + DeletionFormatTests.operations
+            .retireMasterKey(
+                RetireMasterKey(key: MasterKeyTests.masterKey(6), tableVersion: 9)),
+        ] + DeletionFormatTests.operations + SlotMoveFormatTests.operations
     }
 
     static let results: [CommandResult] = [
@@ -77,6 +77,9 @@ import Wire
         .wrongMasterKey, .wrappingKeySet(generation: 2), .wrappingKeyKept(generation: 3),
         .secretsRewrapped(count: 64), .masterKeyRetired, .masterKeyNeeded,
         .chunkCondemned(chunk(3).name), .chunks([.done, .referenced, .lost]),
+        .slotsNotImported, .slotsRetained(Epoch(4)), .rowsErased(isDone: true),
+        .rowsImported(pieces: 7), .slotMoves([SlotMoveFormatTests.move]),
+        .slotsInMotion(Epoch(5)), .noSuchSlotMove, .noSuchGroup,
     ]
 
     static let queries: [CatalogQuery] = [
@@ -142,7 +145,7 @@ import Wire
                     isTruncated: true)),
             .deduplicated([nil, chunk(1)]), .abandonedUploads([UploadTests.upload]),
             .doomedManifests([UploadTests.doomed]),
-            .buckets([bucket]),
+            .buckets([bucket], of: SlotTally(photosSlots)),
             .objects(
                 ObjectPage(objects: [listed], commonPrefixes: [[1]], next: .after([2]))),
             .accessKey(bootstrap.firstAccessKey), .slot(.owned(Epoch(1), versionBase: 2)),

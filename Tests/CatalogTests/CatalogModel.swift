@@ -85,7 +85,8 @@ struct CatalogModel {
             return self.uploads.removeValue(forKey: abort.upload) == nil
                 ? .noSuchUpload : .uploadAborted
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
-            .adoptSlots, .releaseSlots, .createAccessKey,
+            .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
+            .moveSlots, .advanceSlotMove, .createAccessKey,
             .deleteAccessKey, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap,
             .finishBootstrap, .registerNode, .allocateIncarnation, .setLayout, .setGroupTable,

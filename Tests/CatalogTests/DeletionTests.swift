@@ -285,18 +285,6 @@ import Testing
         #expect(try group.view.answer(.chunkStates([chunkKey(1)])) == .chunkStates([.slotNotOwned]))
     }
 
-    @Test func `in a slot that came from another group, a chunk without a row proves nothing`()
-        throws
-    {
-        let group = CatalogGroup()
-        try group.apply(
-            operation: .adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(2), versionFloor: 9))
-        )
-        #expect(
-            try group.apply(operation: Self.condemn(1, heldBy: NodeID(1))) == .chunks([.unproven]))
-        #expect(try self.life(group) == nil)
-    }
-
     @Test func `a chunk of one command is decided for itself`() throws {
         let group = try Self.group(.unreferenced)
         try group.send(put("b", chunks: [chunk(2)]))

@@ -6,7 +6,7 @@ import Wire
 
 /// The master keys of a group: which is in force, how many secrets each wraps, and what goes when.
 @Suite struct MasterKeyTests {
-    private static let (old, new, other) = (masterKey(1), masterKey(2), masterKey(3))
+    static let (old, new, other) = (masterKey(1), masterKey(2), masterKey(3))
 
     static func masterKey(_ byte: UInt8) -> MasterKeyID {
         unwrap(MasterKeyID(bytes: [UInt8](repeating: byte, count: 16)))
@@ -157,7 +157,9 @@ import Wire
                     groupTable: bootstrap.groupTable)))
         var keys = try group.view.masterKeys()
         #expect(keys.wrapping == Self.old && keys.secretCount(under: Self.old) == 2)
-        let retire = CatalogOperation.retireMasterKey(Self.old)
+        let version = bootstrap.groupTable.version
+        let retire = CatalogOperation.retireMasterKey(
+            RetireMasterKey(key: Self.old, tableVersion: version))
         #expect(try group.apply(operation: retire) == .masterKeyNeeded)
 
         #expect(
@@ -173,6 +175,8 @@ import Wire
                         place: .linkKey("1"), old: link.wrappedPrivateKey,
                         new: Self.envelope(Self.new, 7))
                 ])) == .secretsRewrapped(count: 1))
+        let older = RetireMasterKey(key: Self.old, tableVersion: version - 1)
+        #expect(try group.apply(operation: .retireMasterKey(older)) == .masterKeyNeeded)
         for _ in 0..<2 {
             #expect(try group.apply(operation: retire) == .masterKeyRetired)
         }

@@ -13,19 +13,29 @@ import Testing
 
     @Test func `adopting twice in one epoch is adopting once`() throws {
         let group = CatalogGroup()
-        let adopt = CatalogOperation.adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(3)))
-        #expect(try group.apply(operation: adopt) == .slotsAdopted(Epoch(3)))
+        let adopt = CatalogOperation.adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(1)))
+        #expect(try group.apply(operation: adopt) == .slotsAdopted(Epoch(1)))
         #expect(try group.apply([CatalogCommand(operation: adopt)]).batch.changes.count == 1)
         #expect(
-            try group.view.ownership(of: photos.slot) == .owned(Epoch(3), versionBase: 0))
+            try group.view.ownership(of: photos.slot) == .owned(Epoch(1), versionBase: 0))
+        #expect(try group.view.ownedSlots() == SlotTally(photosSlots))
     }
 
     @Test func `an older epoch neither takes nor gives`() throws {
         let group = CatalogGroup()
-        try group.apply(operation: .adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(3))))
+        try group.apply(operation: .adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(1))))
+        try group.apply(operation: .retainSlots(RetainSlots(slots: photosSlots, epoch: Epoch(3))))
         #expect(
             try group.apply(
                 operation: .adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(2))))
+                == .staleEpoch(Epoch(3)))
+        #expect(
+            try group.apply(
+                operation: .releaseSlots(ReleaseSlots(slots: photosSlots, epoch: Epoch(2))))
+                == .staleEpoch(Epoch(3)))
+        #expect(
+            try group.apply(
+                operation: .retainSlots(RetainSlots(slots: photosSlots, epoch: Epoch(2))))
                 == .staleEpoch(Epoch(3)))
         #expect(
             try group.apply(
@@ -62,6 +72,8 @@ import Testing
             return
         }
         let new = CatalogGroup(GroupID(2))
+        try new.apply(
+            operation: .clearImport(ClearImport(slots: photosSlots, epoch: Epoch(2))))
         try new.apply(
             operation: .adoptSlots(
                 AdoptSlots(slots: photosSlots, epoch: Epoch(2), versionFloor: floor)))

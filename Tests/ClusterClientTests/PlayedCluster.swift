@@ -106,6 +106,8 @@ final class PlayedCluster: Peers {
         self.releaseSlots()
         for slots in Self.slots {
             self.apply(
+                .clearImport(ClearImport(slots: slots, epoch: Epoch(2))), in: GroupID(2))
+            self.apply(
                 .adoptSlots(AdoptSlots(slots: slots, epoch: Epoch(2), versionFloor: 1_000)),
                 in: GroupID(2))
         }
