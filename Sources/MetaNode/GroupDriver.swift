@@ -51,6 +51,8 @@ final class GroupDriver {
     var durablyApplied: LogIndex
     /// Since when the preferred leader, another node, could take over from this one.
     var preferredLeaderFitSince: Instant?
+    /// Whether the replica's log lacked entries that it had, when last looked at.
+    var wasRecovering: Bool
     /// What the leader says every voter's log holds.
     var heldByAll = LogIndex.zero
 
@@ -64,6 +66,7 @@ final class GroupDriver {
         self.standing = standing
         self.applied = applied
         self.durablyApplied = applied
+        self.wasRecovering = replica.isRecovering
         self.lastApplied = now
     }
 

@@ -344,6 +344,7 @@ package actor MetaNode {
         for answer in effects.proposals { driver.take(answer) }
         for answer in effects.reads { driver.take(answer) }
         if let change = effects.roleChange { self.roleChanged(change, driver) }
+        self.noteRecovery(of: driver)
     }
 
     private func queue(_ outgoing: [Outgoing], in group: GroupID) {

@@ -107,6 +107,11 @@ package struct MetaCounters: Sendable {
     package let sessionHits: Counter
     /// Proposals refused for want of disk space.
     package let refusedFull: Counter
+    /// Replicas whose disk did not give back what it held, at starts.
+    package let damagesFound: Counter
+    /// Replicas whose log lacks entries that it had.
+    package let logsRecovering: Gauge
+    package let logsRecovered: Counter
     package let ballastsReleased: Counter
     package let ballastsMade: Counter
     package let diskFreeBytes: Gauge
@@ -141,6 +146,14 @@ package struct MetaCounters: Sendable {
             help: "Repeated commands that this replica found applied before.")
         self.refusedFull = registry.counter(
             "holdfast_meta_refused_full_total", help: "Proposals refused for want of disk space.")
+        self.damagesFound = registry.counter(
+            "holdfast_meta_damages_found_total",
+            help: "Replicas whose disk did not give back what it held.")
+        self.logsRecovering = registry.gauge(
+            "holdfast_logs_recovering",
+            help: "Replicas whose log lacks entries that it had; they do not lead.")
+        self.logsRecovered = registry.counter(
+            "holdfast_logs_recovered_total", help: "Logs that got back what they had lost.")
         self.ballastsReleased = registry.counter(
             "holdfast_meta_ballasts_released_total",
             help: "Times the ballast was given back because the disk was nearly full.")

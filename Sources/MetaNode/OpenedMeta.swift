@@ -15,6 +15,10 @@ struct OpenedMeta: Sendable {
         let standing: RaftLogTables.Standing
         let log: RestoredLog
         let applied: LogIndex
+        /// What was found of the replica.
+        let finding: ReplicaFinding
+        /// The log's store cannot give back all that it holds.
+        let isStoreCorrupt: Bool
     }
 
     let tables: RaftLogTables
@@ -32,15 +36,90 @@ extension OpenedMeta.Group {
         let generation = try MetaFault.of { () throws(RaftLogTables.Fault) in
             try tables.standing(of: group)?.stateGeneration ?? 0
         }
-        let state = try GroupState(opening: group, generation, settings, stores, files)
-        let (applied, restored) = try MetaFault.of { () throws(RaftLogTables.Fault) in
-            let applied = try state.durablyApplied()
-            return (applied, try tables.restore(group, applied: applied))
+        let found = try FoundState(group, generation, settings, stores, files)
+        let restored: RaftLogTables.Restored
+        do throws(StoreFault) {
+            restored = try tables.restore(
+                group, applied: found.applied, stateFault: found.fault)
+        } catch { throw .store("group \(group): \(error)") }
+        guard restored.finding.verdict != .dead else {
+            throw .damaged("group \(group): \(restored.finding)")
         }
-        var standing = restored.0
+        do throws(StoreFault) {
+            if !restored.repairs.isEmpty { try tables.store.write(restored.repairs, .synced) }
+        } catch { throw .store("group \(group): \(error)") }
+        var standing = restored.standing
         // A replica that was removed and comes back says so with its first write.
         standing.isRemoved = false
-        self.init(state: state, standing: standing, log: restored.1, applied: applied)
+        let (state, applied) = try found.going(
+            on: group, standing.stateGeneration, settings, stores, files)
+        self.init(
+            state: state, standing: standing, log: restored.log, applied: applied,
+            finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt)
+    }
+}
+
+/// A state as its directory gives it back.
+private struct FoundState {
+    /// Nil when the store does not open.
+    let state: GroupState?
+    /// What a crash now would leave applied; zero when that cannot be read.
+    let applied: LogIndex
+    /// Why it cannot be read, if so.
+    let fault: String?
+
+    init(
+        _ group: GroupID, _ generation: UInt64, _ settings: MetaSettings,
+        _ stores: any StoreFactory, _ files: any FileSystem
+    ) throws(MetaFault) {
+        let state: GroupState
+        do throws(MetaFault) {
+            state = try GroupState(opening: group, generation, settings, stores, files)
+        } catch {
+            switch error {
+            case .damaged(let reason):
+                (self.state, self.applied, self.fault) = (nil, .zero, reason)
+                return
+            case .store: throw error
+            }
+        }
+        do throws(RaftLogTables.Fault) {
+            let applied = try state.durablyApplied()
+            (self.state, self.applied, self.fault) = (state, applied, nil)
+        } catch {
+            switch error {
+            case .damaged(_, let reason), .store(.corrupt(let reason)):
+                (self.state, self.applied, self.fault) = (state, .zero, reason)
+            case .store(let fault): throw .store("group \(group): \(fault)")
+            }
+        }
+    }
+
+    /// The state that the group goes on with, and how far it is: this one, or an empty one of a
+    /// later generation. One that cannot be read is kept aside for whoever wants to look at it.
+    func going(
+        on group: GroupID, _ generation: UInt64, _ settings: MetaSettings,
+        _ stores: any StoreFactory, _ files: any FileSystem
+    ) throws(MetaFault) -> (GroupState, LogIndex) {
+        if let state = self.state, state.generation == generation { return (state, self.applied) }
+        self.state?.store.close()
+        if self.fault != nil { try Self.setAside(group, before: generation, settings, files) }
+        return (try GroupState(opening: group, generation, settings, stores, files), .zero)
+    }
+
+    private static func setAside(
+        _ group: GroupID, before generation: UInt64, _ settings: MetaSettings,
+        _ files: any FileSystem
+    ) throws(MetaFault) {
+        let name = GroupState.name(of: group, generation - 1)
+        let aside = settings.directory + "/damaged"
+        do throws(FileFault) {
+            try files.makeDirectoryDurably(aside)
+            try files.removeTree("\(aside)/\(name)")
+            try files.rename("\(settings.directory)/state/\(name)", to: "\(aside)/\(name)")
+            try files.syncDirectory(aside)
+            try files.syncDirectory(settings.directory + "/state")
+        } catch { throw .store("\(error)") }
     }
 }
 
@@ -90,19 +169,29 @@ extension OpenedMeta {
             // First: what opens needs room.
             self.disk = try DiskSpaceRule(settings.disk, self.ballast)
         } catch { throw .store("\(error)") }
-        let tables = RaftLogTables(
-            store: try Self.open(
-                settings.directory + "/raft", RaftLogTables.options, stores, files))
-        self.tables = tables
+        let directory = RaftLogDirectory(settings.directory, stores, files)
+        let tables = try directory.open()
+        // What is read from here on is counted on as durable, and acknowledged as such. A process
+        // that died between a write and its sync has left it in the system's memory, and one whose
+        // sync failed may have left there what the disk will never have: pages are clean by then
+        // (Rebello et al., ATC '20). RocksDB writes what it finds in its log into tables, which it
+        // syncs as new files, and a flush makes sure of the rest.
+        do throws(StoreFault) { try tables.store.flush() } catch { throw .store("raft: \(error)") }
         let standings = try MetaFault.of { () throws(RaftLogTables.Fault) in
             try tables.standings()
         }
         // Replicas that came while the node ran have rows, and those that left have them still.
-        self.groups = try Set(settings.groups).union(standings.keys)
+        let groups = try Set(settings.groups).union(standings.keys)
             .filter { standings[$0]?.isRemoved != true }.sorted()
             .map { group throws(MetaFault) in
                 try Group(group, tables, settings, stores, files)
             }
+        if groups.contains(where: \.isStoreCorrupt) {
+            (self.tables, self.groups) = try directory.moveWhatIsGood(
+                of: groups, standings, from: tables)
+        } else {
+            (self.tables, self.groups) = (tables, groups)
+        }
         try Self.removeUnnamedStates(besides: self.groups.map(\.state), settings, files)
     }
 
@@ -121,7 +210,7 @@ extension OpenedMeta {
         } catch { throw .store("\(error)") }
     }
 
-    fileprivate static func open(
+    static func open(
         _ directory: String, _ options: StoreOptions, _ stores: any StoreFactory,
         _ files: any FileSystem
     ) throws(MetaFault) -> any OrderedStore {
@@ -153,9 +242,12 @@ extension MetaNode {
             () throws(MetaFault) -> OpenedMeta in
             try OpenedMeta(settings, stores: stores, environment.files)
         }
-        return MetaNode(
+        let node = MetaNode(
             opened, settings, environment, loop, stores, peers, secrets, end, layout, registry,
             logger)
+        node.report(opened.groups)
+        await node.countRecovering()
+        return node
     }
 }
 

@@ -34,9 +34,8 @@ extension RaftLogTables {
     ) {
         batch.delete(Self.log, in: KeyRange(prefix: Self.key(group)))
         standing = Standing(
-            hardState: reset.hardState, syncedFloor: reset.anchor.index, truncated: reset.anchor,
-            last: reset.anchor.index, stateGeneration: standing.stateGeneration + 1,
-            isRemoved: reset.isRemoval)
+            hardState: reset.hardState, truncated: reset.anchor, last: reset.anchor,
+            stateGeneration: standing.stateGeneration + 1, isRemoved: reset.isRemoval)
         Self.put(standing, of: group, to: &batch)
     }
 
@@ -53,14 +52,23 @@ extension RaftLogTables {
             self.isRemoval = false
         }
 
+        /// With nothing, and from a log that had reached as far as `end`.
+        package init(beginningAnew hardState: HardState, from end: LogPosition) {
+            self.init(removing: hardState, endingAt: end, isRemoval: false)
+        }
+
         /// The replica leaves this node. What it voted for stays, and how far its log reached: should
         /// it come back, it recovers before its votes count for more than it holds.
         package init(removing hardState: HardState, endingAt last: LogPosition) {
+            self.init(removing: hardState, endingAt: last, isRemoval: true)
+        }
+
+        private init(removing hardState: HardState, endingAt last: LogPosition, isRemoval: Bool) {
             self.hardState = HardState(
                 term: hardState.term, vote: hardState.vote, commit: .zero,
                 remembered: max(last, hardState.remembered ?? .zero))
             self.anchor = .zero
-            self.isRemoval = true
+            self.isRemoval = isRemoval
         }
     }
 }

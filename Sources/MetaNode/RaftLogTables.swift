@@ -12,12 +12,12 @@ import Wire
 /// | family | key                                   | value                                   |
 /// |--------|---------------------------------------|-----------------------------------------|
 /// | `log`  | group, index (both big-endian)        | version 1, entry                        |
-/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, synced floor, truncated anchor, state generation, removed, CRC-32C |
+/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, remembered end, truncated anchor, last anchor, state generation, removed, CRC-32C |
 /// | `node` | -                                     | reserved; nothing is written here       |
 ///
-/// The *synced floor* is the last index of the synced batch before this one: a log that ends below
-/// it has lost a write that its disk had confirmed, and is *damaged* ("Protocol-Aware Recovery for
-/// Consensus-Based Storage", FAST 2018).
+/// A group's row is in every write that changes its log, and names the log's last entry: a log that
+/// ends elsewhere has lost what its disk had confirmed, or the row has. `ReplicaFinding` says what
+/// becomes of the replica then.
 package struct RaftLogTables: Sendable {
     package static let log = Family(index: 0, name: "log")
     package static let hard = Family(index: 1, name: "hard")
@@ -32,10 +32,9 @@ package struct RaftLogTables: Sendable {
     /// What a group's rows say besides its entries.
     package struct Standing: Equatable, Sendable {
         package var hardState: HardState
-        package var syncedFloor: LogIndex
         package var truncated: LogAnchor
-        /// The last entry; what the next floor will be.
-        package var last: LogIndex
+        /// The last entry; the truncated one when there is none behind it.
+        package var last: LogAnchor
         /// Which of the directories `state/<group>-<generation>/` holds the group's state. It grows
         /// when a snapshot is installed, in the same write that makes the log begin behind it.
         package var stateGeneration: UInt64
@@ -44,13 +43,13 @@ package struct RaftLogTables: Sendable {
         package var isRemoved: Bool
 
         package static let initial = Standing(
-            hardState: .initial, syncedFloor: .zero, truncated: .zero, last: .zero,
-            stateGeneration: 0, isRemoved: false)
+            hardState: .initial, truncated: .zero, last: .zero, stateGeneration: 0,
+            isRemoved: false)
     }
 
     package enum Fault: Error, Equatable {
         case store(StoreFault)
-        /// The log is not what its disk had confirmed; what shows it.
+        /// A row is not what was written; what shows it.
         case damaged(group: GroupID, String)
     }
 
@@ -60,24 +59,17 @@ package struct RaftLogTables: Sendable {
     package static func add(
         _ write: LogWrite, of group: GroupID, _ standing: inout Standing, to batch: inout WriteBatch
     ) {
-        let oldLast = standing.last
-        if let first = write.entries.first, let last = write.entries.last {
+        if let last = write.entries.last {
             for entry in write.entries {
-                var writer = ByteWriter(capacity: entry.payload.count + 32)
-                writer.write(UInt8(1))
-                entry.encode(into: &writer)
-                batch.put(Self.log, Self.key(group, entry.index), writer.bytes)
+                Self.put(entry, of: group, to: &batch)
             }
             // A conflicting suffix that was longer than what replaces it must not show again.
             var stale = last.index.next
-            while stale <= oldLast {
+            while stale <= standing.last.index {
                 batch.delete(Self.log, Self.key(group, stale))
                 stale = stale.next
             }
-            standing.syncedFloor = min(oldLast, LogIndex(first.index.rawValue - 1))
-            standing.last = last.index
-        } else {
-            standing.syncedFloor = oldLast
+            standing.last = last.anchor
         }
         if let hardState = write.hardState { standing.hardState = hardState }
         Self.put(standing, of: group, to: &batch)
@@ -97,6 +89,13 @@ package struct RaftLogTables: Sendable {
         Self.put(standing, of: group, to: &batch)
     }
 
+    static func put(_ entry: Entry, of group: GroupID, to batch: inout WriteBatch) {
+        var writer = ByteWriter(capacity: entry.payload.count + 32)
+        writer.write(UInt8(1))
+        entry.encode(into: &writer)
+        batch.put(Self.log, Self.key(group, entry.index), writer.bytes)
+    }
+
     static func put(
         _ standing: Standing, of group: GroupID, to batch: inout WriteBatch
     ) {
@@ -105,10 +104,9 @@ package struct RaftLogTables: Sendable {
         writer.write(standing.hardState.term.rawValue)
         writer.writeOptional(standing.hardState.vote) { $0.write($1.rawValue) }
         writer.write(standing.hardState.commit.rawValue)
-        writer.write(standing.syncedFloor.rawValue)
-        writer.write(standing.truncated.term.rawValue)
-        writer.write(standing.truncated.index.rawValue)
-        writer.write(standing.truncated.chain)
+        writer.writeOptional(standing.hardState.remembered) { $0.write($1) }
+        writer.write(standing.truncated)
+        writer.write(standing.last)
         writer.write(standing.stateGeneration)
         writer.write(standing.isRemoved)
         writer.write(CRC32C.of(writer.bytes))
@@ -116,67 +114,6 @@ package struct RaftLogTables: Sendable {
     }
 
     // MARK: Reading
-
-    /// Reads and proves a group's log: contiguous, each entry's chain its own, the end at or above
-    /// the synced floor, term and commit index those of this log. Blocking.
-    ///
-    /// - Parameter applied: what the state machine holds durably; entries at or below it are proven
-    ///   and not returned.
-    package func restore(
-        _ group: GroupID, applied: LogIndex
-    ) throws(Fault) -> (Standing, RestoredLog) {
-        guard var standing = try self.standing(of: group, in: self.store) else {
-            guard applied == .zero else {
-                throw .damaged(
-                    group: group, "the state holds index \(applied) but the log knows no term")
-            }
-            // Entries and term are written together: one without the other is a row that is lost.
-            let cursor = self.store.scan(Self.log, KeyRange(prefix: Self.key(group)))
-            if let entry = try self.next(cursor, group) {
-                throw .damaged(
-                    group: group, "the log has entry \(entry.position) but knows no term")
-            }
-            return (.initial, .empty)
-        }
-        guard applied >= standing.truncated.index else {
-            throw .damaged(
-                group: group,
-                "the log begins behind \(standing.truncated) but the state ends at \(applied)")
-        }
-        var before = standing.truncated
-        var entries: [Entry] = []
-        let cursor = self.store.scan(Self.log, KeyRange(prefix: Self.key(group)))
-        var previous = standing.truncated
-        while let entry = try self.next(cursor, group) {
-            if entry.index <= previous.index { continue }
-            guard entry.follows(previous) else {
-                throw .damaged(group: group, "entry \(entry.position) does not follow \(previous)")
-            }
-            previous = entry.anchor
-            if entry.index <= applied { before = entry.anchor } else { entries.append(entry) }
-        }
-        standing.last = previous.index
-        try Self.check(standing, endingAt: previous.position, applied: applied, group)
-        let log = RestoredLog(truncated: standing.truncated, before: before, entries: entries)
-        return (standing, log)
-    }
-
-    /// What a log that is read whole must come to.
-    private static func check(
-        _ standing: Standing, endingAt last: LogPosition, applied: LogIndex, _ group: GroupID
-    ) throws(Fault) {
-        let hardState = standing.hardState
-        guard last.index >= max(standing.syncedFloor, applied, hardState.commit) else {
-            throw .damaged(
-                group: group,
-                "the log ends at \(last), below what its disk had confirmed (floor "
-                    + "\(standing.syncedFloor), applied \(applied), commit \(hardState.commit))")
-        }
-        guard last.term <= hardState.term else {
-            throw .damaged(
-                group: group, "the log ends at \(last), beyond its own term \(hardState.term)")
-        }
-    }
 
     /// Answers a request of the replica from one view of the store. Blocking.
     ///
@@ -228,7 +165,7 @@ package struct RaftLogTables: Sendable {
         }
     }
 
-    private func next(
+    func next(
         _ cursor: any OrderedCursor, _ group: GroupID
     ) throws(Fault) -> Entry? {
         let pair: KeyValue?
@@ -283,11 +220,11 @@ package struct RaftLogTables: Sendable {
             NodeID(try reader.read())
         }
         let commit = LogIndex(try reader.read())
-        let floor = LogIndex(try reader.read())
-        let truncated = LogAnchor(
-            position: LogPosition(
-                term: Term(try reader.read()), index: LogIndex(try reader.read())),
-            chain: try reader.read())
+        let remembered = try reader.readOptional { reader throws(FormatFault) in
+            try reader.readLogPosition()
+        }
+        let truncated = try reader.readLogAnchor()
+        let last = try reader.readLogAnchor()
         let generation: UInt64 = try reader.read()
         let isRemoved = try reader.readBool(field: "removed")
         let computed = CRC32C.of(value[..<reader.offset])
@@ -297,9 +234,8 @@ package struct RaftLogTables: Sendable {
         }
         try reader.finish()
         return Standing(
-            hardState: HardState(term: term, vote: vote, commit: commit), syncedFloor: floor,
-            truncated: truncated, last: truncated.index, stateGeneration: generation,
-            isRemoved: isRemoved)
+            hardState: HardState(term: term, vote: vote, commit: commit, remembered: remembered),
+            truncated: truncated, last: last, stateGeneration: generation, isRemoved: isRemoved)
     }
 
     package static func key(_ group: GroupID) -> [UInt8] {
@@ -313,5 +249,27 @@ package struct RaftLogTables: Sendable {
         writer.writeBigEndian(group.rawValue)
         writer.writeBigEndian(index.rawValue)
         return writer.bytes
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func write(_ position: LogPosition) {
+        self.write(position.term.rawValue)
+        self.write(position.index.rawValue)
+    }
+
+    fileprivate mutating func write(_ anchor: LogAnchor) {
+        self.write(anchor.position)
+        self.write(anchor.chain)
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func readLogPosition() throws(FormatFault) -> LogPosition {
+        LogPosition(term: Term(try self.read()), index: LogIndex(try self.read()))
+    }
+
+    fileprivate mutating func readLogAnchor() throws(FormatFault) -> LogAnchor {
+        LogAnchor(position: try self.readLogPosition(), chain: try self.read())
     }
 }

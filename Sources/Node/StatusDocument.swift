@@ -71,7 +71,14 @@ package struct StatusDocument: Sendable {
     private static func json(_ group: GroupID, _ status: RaftStatus) -> String {
         "{\"group\":\(group),\"role\":\"\(status.role)\",\"term\":\(status.term),"
             + "\"leader\":\(status.leader.map(\.description) ?? "null"),"
-            + "\"applied\":\(status.applied),\"commit\":\(status.commit)}"
+            + "\"applied\":\(status.applied),\"commit\":\(status.commit)"
+            + (status.remembered.map { Self.json(recovering: status.last.position, to: $0) } ?? "")
+            + "}"
+    }
+
+    /// A log that lacks entries which it had: as term and index, what it holds and what it held.
+    private static func json(recovering held: LogPosition, to end: LogPosition) -> String {
+        ",\"recovering\":{\"holds\":\"\(held)\",\"held\":\"\(end)\"}"
     }
 
     /// Ids alone: what a key is named says nothing of the key.

@@ -76,19 +76,27 @@ struct FormatLog {
         }
     }
 
-    func restore(applied: UInt64 = 0) throws -> (RaftLogTables.Standing, RestoredLog) {
-        try self.tables.restore(Self.group, applied: LogIndex(applied))
+    func restored(applied: UInt64 = 0, stateFault: String? = nil) throws -> RaftLogTables.Restored {
+        try self.tables.restore(Self.group, applied: LogIndex(applied), stateFault: stateFault)
     }
 
-    /// What is said of damage when the log is read.
-    func damage(applied: UInt64 = 0) throws -> String? {
-        do throws(RaftLogTables.Fault) {
-            _ = try self.tables.restore(Self.group, applied: LogIndex(applied))
-            return nil
-        } catch {
-            guard case .damaged(Self.group, let reason) = error else { throw error }
-            return reason
+    func restore(applied: UInt64 = 0) throws -> (RaftLogTables.Standing, RestoredLog) {
+        let restored = try self.restored(applied: applied)
+        return (restored.standing, restored.log)
+    }
+
+    func drop(_ indexes: UInt64...) throws {
+        try self.change { batch in
+            for index in indexes {
+                batch.delete(RaftLogTables.log, RaftLogTables.key(Self.group, LogIndex(index)))
+            }
         }
+    }
+
+    /// What was found, where the log is not what was written.
+    func damage(applied: UInt64 = 0) throws -> ReplicaFinding? {
+        let finding = try self.restored(applied: applied).finding
+        return finding.isOrdinary ? nil : finding
     }
 
     func load(

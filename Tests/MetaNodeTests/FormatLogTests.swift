@@ -14,7 +14,9 @@ import Testing
             term: Term(2), index: LogIndex(2), kind: .command, payload: [0xaa, 0xbb], chain: 0xff)
         try log.write(
             [first, second],
-            HardState(term: Term(5), vote: NodeID(2), commit: LogIndex(3)))
+            HardState(
+                term: Term(5), vote: NodeID(2), commit: LogIndex(3),
+                remembered: LogPosition(term: Term(5), index: LogIndex(7))))
         #expect(
             RaftLogTables.key(FormatLog.group, LogIndex(2)) == [0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 2])
         #expect(
@@ -31,8 +33,10 @@ import Testing
         #expect(
             Hex.encode(try log.hardRow)
                 == "01" + "0500000000000000" + "0102000000" + "0300000000000000"
-                + "0000000000000000" + "0400000000000000" + "0100000000000000"
-                + "8877665544332211" + "0000000000000000" + "00" + "487793f7")
+                + "01" + "0500000000000000" + "0700000000000000"
+                + "0400000000000000" + "0100000000000000" + "8877665544332211"
+                + "0200000000000000" + "0200000000000000" + "ff00000000000000"
+                + "0000000000000000" + "00" + "5f70d200")
     }
 
     @Test func `a log that was never written begins at the beginning`() throws {
@@ -46,23 +50,13 @@ import Testing
         let (log, entries) = try FormatLog.holding(5, commit: 2)
         let (standing, restored) = try log.restore(applied: applied)
         #expect(standing == log.standing)
-        #expect(standing.last == LogIndex(5))
-        #expect(standing.syncedFloor == LogIndex(4))
+        #expect(standing.last == entries[4].anchor)
         #expect(restored.truncated == .zero)
         #expect(restored.before == (applied == 0 ? .zero : entries[Int(applied) - 1].anchor))
         #expect(restored.entries == Array(entries.dropFirst(Int(applied))))
     }
 
     // MARK: Damage
-
-    @Test func `a hole in the log is damage`() throws {
-        let (log, _) = try FormatLog.holding(5)
-        try log.change {
-            $0.delete(RaftLogTables.log, RaftLogTables.key(FormatLog.group, LogIndex(3)))
-        }
-        #expect(try log.damage() == "entry 1/4 does not follow 1/2")
-        #expect(try log.damage(applied: 4) != nil, "what is applied is proven too")
-    }
 
     @Test func `a flipped bit anywhere in an entry's row is damage`() throws {
         let (log, _) = try FormatLog.holding(5)
@@ -118,7 +112,16 @@ import Testing
         try log.change {
             $0.put(RaftLogTables.log, RaftLogTables.key(FormatLog.group, LogIndex(3)), other)
         }
-        #expect(try log.damage() == "entry 1/3 does not follow 1/2")
+        #expect(try log.damage() == Self.lost(from: 3, .strange))
+    }
+
+    private static func lost(
+        from index: UInt64, _ cause: LogBreak.Cause, of count: UInt64 = 5
+    ) -> ReplicaFinding {
+        .entriesLost(
+            LogBreak(index: LogIndex(index), cause: cause),
+            held: LogPosition(term: Term(1), index: LogIndex(index - 1)),
+            end: LogPosition(term: Term(1), index: LogIndex(count)))
     }
 
     @Test func `an entry of another history is damage, though it has its place and its term`()
@@ -128,59 +131,16 @@ import Testing
         let stranger = FormatLog.entries(1, after: entries[0].anchor, term: 1, payload: [1])
         let next = FormatLog.entries(1, after: stranger[0].anchor, term: 1)
         try log.write(next)
-        #expect(try log.damage() == "entry 1/3 does not follow 1/2")
-    }
-
-    @Test func `a log that ends below what its disk had confirmed is damage`() throws {
-        let (log, _) = try FormatLog.holding(5)
-        func drop(_ index: UInt64) throws {
-            try log.change {
-                $0.delete(RaftLogTables.log, RaftLogTables.key(FormatLog.group, LogIndex(index)))
-            }
-        }
-        try drop(5)
-        #expect(try log.damage() == nil, "the last batch may not have been confirmed")
-        #expect(try log.damage(applied: 5)?.contains("applied 5") == true)
-        try drop(4)
-        #expect(try log.damage()?.contains("floor 4") == true)
-    }
-
-    @Test func `a log that knows more committed than it holds is damage`() throws {
-        let (log, _) = try FormatLog.holding(5, commit: 5)
-        try log.change {
-            $0.delete(RaftLogTables.log, RaftLogTables.key(FormatLog.group, LogIndex(5)))
-        }
-        #expect(try log.damage()?.contains("commit 5") == true)
-    }
-
-    @Test func `a log that ends in a later term than its own is damage`() throws {
-        var log = FormatLog()
-        try log.write(
-            FormatLog.entries(2, after: .zero, term: 4),
-            HardState(term: Term(3), vote: nil, commit: .zero))
-        #expect(try log.damage() == "the log ends at 4/2, beyond its own term 3")
-    }
-
-    @Test func `entries or an applied state without a term are damage`() throws {
-        let (log, _) = try FormatLog.holding(5)
-        try log.change { $0.delete(RaftLogTables.hard, RaftLogTables.key(FormatLog.group)) }
-        #expect(try log.damage() == "the log has entry 1/1 but knows no term")
-        #expect(try log.damage(applied: 2) == "the state holds index 2 but the log knows no term")
-    }
-
-    @Test func `a log that begins behind its state is damage`() throws {
-        var (log, entries) = try FormatLog.holding(5)
-        try log.truncate(through: entries[2].anchor)
-        #expect(try log.damage(applied: 3) == nil)
-        #expect(try log.damage(applied: 2) == "the log begins behind 1/3 but the state ends at 2")
+        #expect(try log.damage() == Self.lost(from: 3, .strange, of: 3))
     }
 
     @Test func `another group's rows are not this group's`() throws {
         let (log, _) = try FormatLog.holding(5)
         for group in [GroupID(2), GroupID(4)] {
-            let (standing, restored) = try log.tables.restore(group, applied: .zero)
-            #expect(standing == .initial)
-            #expect(restored == .empty)
+            let restored = try log.tables.restore(group, applied: .zero)
+            #expect(restored.finding == .new)
+            #expect(restored.standing == .initial)
+            #expect(restored.log == .empty)
         }
     }
 
@@ -192,8 +152,7 @@ import Testing
         try log.write(replacement, HardState(term: Term(2), vote: nil, commit: .zero))
         let (standing, restored) = try log.restore()
         #expect(restored.entries == Array(entries.prefix(4)) + replacement)
-        #expect(standing.last == LogIndex(6))
-        #expect(standing.syncedFloor == LogIndex(4), "only what stayed was confirmed before")
+        #expect(standing.last == replacement.last?.anchor)
         for index in 7...9 {
             let key = RaftLogTables.key(FormatLog.group, LogIndex(UInt64(index)))
             #expect(try log.store.get(RaftLogTables.log, key) == nil)
@@ -261,7 +220,9 @@ import Testing
         #expect(log.standing.hardState.remembered == last)
         let (standing, restored) = try log.restore()
         #expect(standing.isRemoved && standing.stateGeneration == 1)
-        #expect(standing.hardState == HardState(term: vote.term, vote: vote.vote, commit: .zero))
+        #expect(
+            standing.hardState
+                == HardState(term: vote.term, vote: vote.vote, commit: .zero, remembered: last))
         #expect(restored == .empty)
     }
 
