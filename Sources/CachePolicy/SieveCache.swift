@@ -4,7 +4,8 @@ import Primitives
 /// queue, one visited mark an entry, one hand that walks from the oldest entry to the newest,
 /// clears marks and evicts the first entry without one. A hit only sets a mark.
 ///
-/// For values that never become wrong (blocks of immutable versions), so there is no expiry.
+/// There is no expiry: values never become wrong (blocks of immutable versions), or are removed by
+/// whoever learns that they are.
 package struct SieveCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Entry: Sendable {
         var key: Key
@@ -48,6 +49,11 @@ package struct SieveCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         guard let place = self.places[key] else { return nil }
         self.entries[place]?.isVisited = true
         return self.entries[place]?.value
+    }
+
+    /// The value of `key`; marks nothing.
+    package func peek(_ key: Key) -> Value? {
+        self.places[key].flatMap { self.entries[$0]?.value }
     }
 
     /// Whether `key` is there; marks nothing.

@@ -69,23 +69,19 @@ package struct Applied: Equatable, Sendable {
     /// To be written whole; the applied position is in it.
     package let batch: WriteBatch
     /// What caches may no longer answer from, in the order of the changes.
-    package let invalidations: [InvalidatedName]
-    /// Slots that the group owned until now: nothing of them may be answered from a cache of what it
-    /// said, for from here on another group changes them.
-    package let releasedSlots: [SlotRange]
+    package let invalidations: [Invalidation]
     package let position: AppliedPosition
     /// How many of the commands had been applied before, and were answered by their session.
     package let sessionHits: Int
 }
 
-/// A name whose meaning an entry changed.
-package struct InvalidatedName: Equatable, Hashable, Sendable {
-    package let bucket: BucketName
-    /// Nil: the bucket itself came or went.
-    package let key: ObjectKey?
-
-    package init(bucket: BucketName, key: ObjectKey?) {
-        self.bucket = bucket
-        self.key = key
-    }
+/// What an entry changed that caches may have remembered.
+package enum Invalidation: Equatable, Sendable {
+    /// The current version of a key, or that there is none.
+    case object(BucketName, ObjectKey)
+    /// The bucket came or went.
+    case bucket(BucketName)
+    /// The group began or ceased to own slots: what it said of their names is another group's to
+    /// say, or was, so nobody may go on saying it.
+    case slots(SlotRange)
 }

@@ -17,7 +17,7 @@ extension EntryApplication {
         self.setBucket(create.name, bucket)
         try self.countSecret(create.wrappedKey, isAdded: true)
         self.put(CatalogFamilies.rows, CatalogKeys.bucket(create.name, of: create.owner), [])
-        self.invalidate(create.name, nil)
+        self.invalidate(.bucket(create.name))
         return .bucketCreated
     }
 
@@ -32,7 +32,7 @@ extension EntryApplication {
         self.setBucket(name, nil)
         try self.countSecret(bucket.wrappedKey, isAdded: false)
         self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))
-        self.invalidate(name, nil)
+        self.invalidate(.bucket(name))
         return .bucketDeleted
     }
 

@@ -58,7 +58,7 @@ extension EntryApplication {
 
         self.delete(CatalogFamilies.heads, CatalogKeys.head(delete.key, in: delete.bucket))
         try self.releaseManifest(of: current, in: delete.bucket)
-        self.invalidate(delete.bucket, delete.key)
+        self.invalidate(.object(delete.bucket, delete.key))
         return .objectDeleted(existed: true)
     }
 
@@ -67,7 +67,7 @@ extension EntryApplication {
         _ head: ObjectHead, as key: ObjectKey, in bucket: BucketName
     ) -> CommandResult {
         self.put(CatalogFamilies.heads, CatalogKeys.head(key, in: bucket), head.row)
-        self.invalidate(bucket, key)
+        self.invalidate(.object(bucket, key))
         return .stored(head.version, at: head.modified)
     }
 }

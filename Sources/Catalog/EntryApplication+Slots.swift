@@ -64,7 +64,7 @@ extension EntryApplication {
         }
         if hasReleased {
             self.put(CatalogFamilies.rows, CatalogKeys.ownedSlots, tally.row)
-            self.released(release.slots)
+            self.invalidate(.slots(release.slots))
         }
         return .slotsReleased(release.epoch, versionFloor: floor)
     }
@@ -109,6 +109,7 @@ extension EntryApplication {
             self.setOwnership(of: slot, .owned(epoch, versionBase: base))
         }
         self.put(CatalogFamilies.rows, CatalogKeys.ownedSlots, tally.row)
+        self.invalidate(.slots(slots))
     }
 }
 

@@ -10,8 +10,7 @@ struct EntryApplication {
     let view: CatalogView
     /// The place of the current command in the entry.
     private(set) var ordinal = 0
-    private(set) var invalidations: [InvalidatedName] = []
-    private var releasedSlots: [SlotRange] = []
+    private(set) var invalidations: [Invalidation] = []
     private var sessionHits = 0
     /// The sessions this entry met, whose rows are written once, at its end.
     var sessions: [SessionID: SessionState] = [:]
@@ -112,8 +111,7 @@ struct EntryApplication {
         self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.row)
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
-            releasedSlots: self.releasedSlots, position: self.position,
-            sessionHits: self.sessionHits)
+            position: self.position, sessionHits: self.sessionHits)
     }
 
     /// The version of what the command makes: no other command of the slot makes the same.
@@ -141,11 +139,9 @@ struct EntryApplication {
         self.overlay.append(batch)
     }
 
-    mutating func invalidate(_ bucket: BucketName, _ key: ObjectKey?) {
-        self.invalidations.append(InvalidatedName(bucket: bucket, key: key))
+    mutating func invalidate(_ invalidation: Invalidation) {
+        self.invalidations.append(invalidation)
     }
-
-    mutating func released(_ slots: SlotRange) { self.releasedSlots.append(slots) }
 
     mutating func bucket(_ name: BucketName) throws(StoreFault) -> Bucket? {
         if let known = self.buckets[name] { return known }

@@ -143,7 +143,7 @@ extension ClusterClient {
     }
 
     /// The group that owns a slot, by the table; asks for a table when there is none.
-    func owner(of slot: Slot, deadline: Instant) async throws(ClusterFault) -> GroupID {
+    package func owner(of slot: Slot, deadline: Instant) async throws(ClusterFault) -> GroupID {
         while true {
             if let group = self.group(owning: slot) { return group }
             try await self.pause(before: deadline)
@@ -153,7 +153,7 @@ extension ClusterClient {
 
     /// A group said that a slot is not its own: looks for a newer table. Of all who hear that at once
     /// one looks, and the others find what it found.
-    func slotMoved(deadline: Instant) async throws(ClusterFault) {
+    package func slotMoved(deadline: Instant) async throws(ClusterFault) {
         self.counters.staleSlots.add()
         try await self.pause(before: deadline)
         let now = self.environment.now
@@ -172,13 +172,21 @@ extension ClusterClient {
     package func query(
         _ query: CatalogQuery, in group: GroupID, freshness: Freshness, deadline: Instant
     ) async throws(ClusterFault) -> CatalogAnswer {
+        try await self.answer(to: query, in: group, freshness: freshness, deadline: deadline)
+            .answer
+    }
+
+    /// Asks whoever leads one group, and says what its state had applied.
+    func answer(
+        to query: CatalogQuery, in group: GroupID, freshness: Freshness, deadline: Instant
+    ) async throws(ClusterFault) -> (answer: CatalogAnswer, applied: LogIndex) {
         self.counters.queries.add()
         let head = QueryRequest(group: group, freshness: freshness, query: query).encoded
         return try await self.askLeader(
             of: group, PeerRequest(kind: MetaCallKind.query, head: head), deadline: deadline
         ) { (answer: QueryAnswer) in
             switch answer {
-            case .answer(let found, _): .answer(found)
+            case .answer(let found, let applied): .answer((found, applied))
             case .refused(let refusal): .refused(refusal)
             }
         }

@@ -14,7 +14,7 @@ import Wire
 /// One for each process. Its incarnation, given out by group 0, names its chunks and its sessions.
 package final class ClusterClient: Sendable {
     let environment: any Environment
-    let loop: any EventLoop
+    package let loop: any EventLoop
     package let peers: any Peers
     package let node: NodeID
     package let settings: ClusterClientSettings
@@ -204,6 +204,7 @@ package struct ClusterClientSettings: Sendable {
 package struct ClusterClientCounters: Sendable {
     package let commands: Counter
     package let queries: Counter
+    package let readIndexes: Counter
     package let retries: Counter
     package let staleSlots: Counter
     package let outcomesUnknown: Counter
@@ -214,6 +215,9 @@ package struct ClusterClientCounters: Sendable {
             "holdfast_cluster_commands_total", help: "Commands submitted.")
         self.queries = registry.counter(
             "holdfast_cluster_queries_total", help: "Queries asked.")
+        self.readIndexes = registry.counter(
+            "holdfast_cluster_read_indexes_total",
+            help: "Leaders asked how far their group has come, each for all who waited.")
         self.retries = registry.counter(
             "holdfast_cluster_retries_total", help: "Attempts beyond the first.")
         self.staleSlots = registry.counter(

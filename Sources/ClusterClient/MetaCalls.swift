@@ -13,6 +13,8 @@ package enum MetaCallKind {
     package static let makeBucketKey: UInt16 = 0x0123
     /// Without a body; answered with `HeldMasterKeys`.
     package static let heldMasterKeys: UInt16 = 0x0124
+    package static let follow: UInt16 = 0x0140
+    package static let readIndex: UInt16 = 0x0141
 }
 
 /// Why a meta node refused a call; raw values are for ever.
@@ -150,12 +152,34 @@ extension PeerResponse {
     }
 }
 
-/// How fresh an answer must be. Raw values are for ever.
-package enum Freshness: UInt8, Sendable {
+/// How fresh an answer must be.
+package enum Freshness: WireMessage, Equatable {
     /// It shows every write acknowledged before the query arrived (Raft thesis §6.4).
-    case linearizable = 1
+    case linearizable
     /// What the replica that is asked has applied; it may lag.
-    case local = 2
+    case local
+    /// Any replica's that has applied this index: with one that was asked for after the reader
+    /// came, as good as `linearizable`.
+    case atLeast(LogIndex)
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .linearizable: writer.write(UInt8(1))
+        case .local: writer.write(UInt8(2))
+        case .atLeast(let index):
+            writer.write(UInt8(3))
+            writer.write(index.rawValue)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        switch try reader.read(UInt8.self) {
+        case 1: self = .linearizable
+        case 2: self = .local
+        case 3: self = .atLeast(LogIndex(try reader.read()))
+        default: throw .invalid(field: "freshness", offset: reader.offset - 1)
+        }
+    }
 }
 
 package struct QueryRequest: WireMessage, Equatable {
@@ -172,7 +196,7 @@ package struct QueryRequest: WireMessage, Equatable {
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
         writer.write(self.group.rawValue)
-        writer.write(self.freshness.rawValue)
+        self.freshness.encode(into: &writer)
         self.query.encode(into: &writer)
     }
 
@@ -180,10 +204,7 @@ package struct QueryRequest: WireMessage, Equatable {
         let version: UInt8 = try reader.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
         self.group = GroupID(try reader.read())
-        guard let freshness = Freshness(rawValue: try reader.read()) else {
-            throw .invalid(field: "freshness", offset: reader.offset - 1)
-        }
-        self.freshness = freshness
+        self.freshness = try Freshness(from: &reader)
         self.query = try CatalogQuery(from: &reader)
     }
 }

@@ -72,6 +72,7 @@ package struct LinkDoor: Sendable {
             var answer = ObjectAnswer()
             answer.overrides = [("cache-control", Self.freshness(of: link.policy, now))]
             answer.onlyVersion = link.policy.version
+            answer.age = .bounded
             try await answer.give(key, in: bucket, of: self.access, to: exchange)
         case .put: try await self.put(key, in: bucket, link.policy, exchange)
         case .delete: try await self.delete(key, in: bucket, exchange)

@@ -48,6 +48,8 @@ extension GroupDriver {
     func take(_ answer: ReadAnswer) {
         guard let waiter = self.reading.removeValue(forKey: answer.ticket) else { return }
         switch answer.outcome {
+        case .ready(let index) where !waiter.isAppliedFirst:
+            waiter.answer.resume(returning: .success(index))
         case .ready(let index) where index <= self.applied:
             waiter.answer.resume(returning: .success(self.applied))
         case .ready(let index):

@@ -68,6 +68,7 @@ final class GroupDriver {
         self.durablyApplied = applied
         self.wasRecovering = replica.isRecovering
         self.lastApplied = now
+        state.feed.begin(at: applied)
     }
 
     /// A group as its rows and its state remember it.
@@ -118,6 +119,8 @@ struct ProposedBatch {
 
 struct ReadWaiter {
     let ticket: UInt64
+    /// Whether it is told only once this replica has applied its index.
+    let isAppliedFirst: Bool
     let answer: UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>
 }
 
@@ -143,6 +146,10 @@ extension GroupState {
     /// that survived. Blocking.
     func apply(_ entries: [Entry], after applied: LogIndex) -> AppliedRun {
         var run = AppliedRun(through: applied)
+        var invalidated: [(index: LogIndex, invalidations: [Invalidation])] = []
+        invalidated.reserveCapacity(entries.count)
+        self.feed.begin(at: applied)
+        defer { self.feed.take(invalidated) }
         for entry in entries {
             invariant(entry.index == run.through.next, "entries are applied without a gap")
             do throws(StoreFault) {
@@ -154,6 +161,7 @@ extension GroupState {
                 run.sessionHits += result.sessionHits
                 run.outcomes.append(
                     .init(index: entry.index, term: entry.term, results: result.results))
+                invalidated.append((entry.index, result.invalidations))
             } catch {
                 run.fault = error
                 return run

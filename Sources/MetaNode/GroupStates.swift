@@ -10,6 +10,7 @@ package struct GroupState: Sendable {
     package let generation: UInt64
     package let store: any OrderedStore
     let catalog: Catalog
+    let feed = InvalidationFeed()
 
     init(group: GroupID, generation: UInt64, store: any OrderedStore) {
         self.group = group

@@ -35,6 +35,12 @@ extension MetaNode {
                     self.storeAsked(list)
                 }
                 return await self.answer(query)
+            case MetaCallKind.follow:
+                let answer = await self.answer(try FollowRequest(decoding: request.head))
+                return .response(PeerResponse(fitting: answer.encoded))
+            case MetaCallKind.readIndex:
+                let answer = await self.answer(try ReadIndexRequest(decoding: request.head))
+                return .response(PeerResponse(head: answer.encoded))
             default:
                 return try await self.answerSecret(request)
             }
@@ -119,6 +125,13 @@ extension MetaNode {
             case .failure(let refusal): return .success(.refused(refusal))
             }
         case .local: break
+        case .atLeast(let index):
+            let isServed = await state.feed.wait(
+                for: index, atMost: Self.catchUpPatience, on: self.loop)
+            guard isServed, let through = state.feed.through else {
+                return .success(.refused(.tooLate))
+            }
+            applied = through
         }
         if let answer = state.answerFromCache(request.query) {
             self.counters.queriesFromCache.add()
@@ -134,12 +147,16 @@ extension MetaNode {
 
     /// Waits until this replica shows every write acknowledged before the call; says the index it
     /// has applied then. Only the leader can tell.
-    nonisolated func readIndex(of group: GroupID) async -> Result<LogIndex, GroupRefusal> {
+    ///
+    /// - Parameter isAppliedFirst: false: says the index as soon as it is confirmed.
+    nonisolated func readIndex(
+        of group: GroupID, isAppliedFirst: Bool = true
+    ) async -> Result<LogIndex, GroupRefusal> {
         let ticket = self.makeTicket()
         self.counters.readIndexes.add()
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { answer in
-                self.post(.read(group, ticket: ticket, answer))
+                self.post(.read(group, ticket: ticket, isAppliedFirst: isAppliedFirst, answer))
                 if Task.isCancelled { self.post(.giveUp(group, ticket: ticket)) }
             }
         } onCancel: {

@@ -81,7 +81,8 @@ package actor MetaNode {
         case envelope(RaftEnvelope)
         case propose(GroupID, [[UInt8]], ticket: UInt64, UnsafeContinuation<ProposeAnswer?, Never>)
         case read(
-            GroupID, ticket: UInt64, UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>)
+            GroupID, ticket: UInt64, isAppliedFirst: Bool,
+            UnsafeContinuation<Result<LogIndex, GroupRefusal>, Never>)
         case giveUp(GroupID, ticket: UInt64)
         case written([(group: GroupID, token: WriteToken, messages: [Outgoing])])
         case applied(GroupID, AppliedRun)
@@ -259,7 +260,7 @@ package actor MetaNode {
             }
             proposals[group, default: []].append(
                 Proposal(commands: commands, ticket: ticket, answer: answer))
-        case .read(let group, let ticket, let answer):
+        case .read(let group, let ticket, let isAppliedFirst, let answer):
             guard let driver = self.groups[group] else {
                 answer.resume(returning: .failure(.noSuchGroup))
                 return
@@ -268,7 +269,8 @@ package actor MetaNode {
                 answer.resume(returning: .failure(.notLeader(hint: nil)))
                 return
             }
-            driver.reading[ticket] = ReadWaiter(ticket: ticket, answer: answer)
+            driver.reading[ticket] = ReadWaiter(
+                ticket: ticket, isAppliedFirst: isAppliedFirst, answer: answer)
             self.step(group, .readIndex(ticket: ticket))
         case .giveUp(let group, let ticket):
             if let place = proposals[group]?.firstIndex(where: { $0.ticket == ticket }) {
@@ -308,7 +310,7 @@ package actor MetaNode {
         switch work {
         case .propose(_, _, _, let answer):
             answer.resume(returning: .refused(.notLeader(hint: nil)))
-        case .read(_, _, let answer): answer.resume(returning: .failure(.notLeader(hint: nil)))
+        case .read(_, _, _, let answer): answer.resume(returning: .failure(.notLeader(hint: nil)))
         case .tick, .envelope, .giveUp, .written, .applied, .loaded, .maintained, .lost, .gone,
             .transfer, .standForElection:
             break

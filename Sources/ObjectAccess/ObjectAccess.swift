@@ -19,6 +19,8 @@ package final class ObjectAccess: Sendable {
     package let readBudget: ReadBudget
     /// Buckets seen lately with their keys, so that not every request asks for them.
     private let buckets: FactCache<BucketName, OpenBucket, AccessFault>
+    /// The current versions of objects that were asked for lately.
+    let heads: ObjectHeads
 
     package init(
         _ settings: ObjectAccessSettings, environment: any Environment, cluster: ClusterClient,
@@ -39,6 +41,8 @@ package final class ObjectAccess: Sendable {
         self.buckets = FactCache(
             lifetime: settings.bucketLifetime, mostFacts: settings.mostBuckets, mostAbsences: 0)
         self.budget = ByteBudget(limitBytes: settings.intakeBudgetBytes)
+        self.heads = ObjectHeads(
+            settings, environment: environment, cluster: cluster, counters: self.counters)
     }
 
     /// Bytes of bodies in flight over all uploads.
@@ -154,20 +158,6 @@ package final class ObjectAccess: Sendable {
 
     // MARK: Objects, without their bytes
 
-    /// The current version's head; behind every write acknowledged before the call.
-    package func head(
-        _ key: ObjectKey, in bucket: BucketName, deadline: Instant
-    ) async throws(AccessFault) -> ObjectHead {
-        switch try await self.query(
-            .object(bucket, key, withManifest: false), deadline: deadline)
-        {
-        case .object(let head, _): return head
-        case .absent: throw .noSuchKey
-        case .noSuchBucket: throw .noSuchBucket(bucket)
-        case let other: throw .broken("asking for an object gave \(other)")
-        }
-    }
-
     /// Deletes the current version; fine when there is none, unless a precondition wants one.
     package func delete(
         _ key: ObjectKey, in bucket: BucketName, precondition: ObjectPrecondition = .none,
@@ -235,6 +225,11 @@ package struct ObjectAccessSettings: Sendable, Equatable {
     package var intakePatience: Duration = .seconds(30)
     /// The block cache; what readers hold is taken out of it.
     package var cacheBytes = 128 << 20
+    /// Heads of objects, bytes of small ones, and names that were found absent.
+    package var headCacheBytes = 32 << 20
+    /// How old what a link shows may be: by so much longer than it last heard of a group an edge
+    /// does not answer with names of it.
+    package var boundedAge: Duration = .seconds(5)
     /// Plain bytes that readers may hold together: two thirds of it are kept for readers that are
     /// given one frame at a time, so that a thousand slow ones go on beside each other.
     package var readBudgetBytes = 96 << 20
@@ -302,6 +297,16 @@ package struct ObjectAccessCounters: Sendable {
     /// Parts that were cut to one frame, because readers held much already.
     package let partsPressed: Counter
     package let readsStarved: Counter
+    /// Current versions that were known here, and needed no look at metadata's rows.
+    package let headHits: Counter
+    package let absenceHits: Counter
+    package let headMisses: Counter
+    /// Heads that were not remembered, because they may have been over when they came.
+    package let fillsRefused: Counter
+    /// Streams that had forgotten what this edge did not know yet.
+    package let streamResets: Counter
+    /// Times that a reader found the stream behind what it had to be shown.
+    package let streamsLagging: Counter
 
     package init(_ registry: MetricsRegistry) {
         self.objectsPut = registry.counter(
@@ -387,5 +392,21 @@ package struct ObjectAccessCounters: Sendable {
         self.readsStarved = registry.counter(
             "holdfast_access_reads_starved_total",
             help: "Reads given up because no memory came free for them.")
+        self.headHits = registry.counter(
+            "holdfast_access_head_hits_total", help: "Current versions known at the edge.")
+        self.absenceHits = registry.counter(
+            "holdfast_access_absence_hits_total", help: "Absent keys known at the edge.")
+        self.headMisses = registry.counter(
+            "holdfast_access_head_misses_total",
+            help: "Keys that the edge did not know, or no longer.")
+        self.fillsRefused = registry.counter(
+            "holdfast_fills_refused_total",
+            help: "Heads not remembered because they may have been invalidated on their way.")
+        self.streamResets = registry.counter(
+            "holdfast_stream_resets_total",
+            help: "Times the edge was too far behind a group and dropped its names.")
+        self.streamsLagging = registry.counter(
+            "holdfast_access_streams_lagging_total",
+            help: "Times a reader found the invalidation stream behind its read index.")
     }
 }

@@ -57,36 +57,27 @@ package final class ObjectReader {
     }
 
     convenience init(
-        head: ObjectHead, manifest: Manifest, access: ObjectAccess, bucket: OpenBucketKey,
-        loop: any EventLoop
+        head: ObjectHead, content: CurrentObject.Content, access: ObjectAccess,
+        bucket: OpenBucketKey, loop: any EventLoop
     ) throws(AccessFault) {
-        switch manifest {
-        case .inline(let name, let sealed):
-            self.init(
-                head: head, source: ListedChunks(chunks: []), access: access, bucket: bucket,
-                loop: loop)
-            let codec = FrameCodec(chunk: name, bucketKey: bucket.key)
-            guard let plainBytes = Int(exactly: head.size),
-                let plain = codec.openWhole(sealed, plainBytes: plainBytes)
-            else {
-                access.counters.framesRefused.add()
-                throw .unreadable("the inline bytes of version \(head.version) do not open")
-            }
-            self.inline = plain
-        case .chunks(let chunks):
-            self.init(
-                head: head, source: ListedChunks(chunks: chunks), access: access, bucket: bucket,
-                loop: loop)
-        case .parts(let parts):
+        let source: any ChunkSource
+        var inline: [UInt8]?
+        switch content {
+        case .plain(let bytes):
+            source = ListedChunks(chunks: [])
+            inline = bytes
+        case .manifest(.chunks(let chunks)): source = ListedChunks(chunks: chunks)
+        case .manifest(.parts(let parts)):
             guard parts.sizeBytes == head.size else {
                 throw .broken("version \(head.version) has another size than its parts")
             }
-            self.init(
-                head: head,
-                source: PartedChunks(
-                    head.manifest, parts, in: bucket.name, startingAt: 0, access: access),
-                access: access, bucket: bucket, loop: loop)
+            source = PartedChunks(
+                head.manifest, parts, in: bucket.name, startingAt: 0, access: access)
+        case .unknown, .manifest(.inline):
+            throw .broken("version \(head.version) came without its manifest")
         }
+        self.init(head: head, source: source, access: access, bucket: bucket, loop: loop)
+        self.inline = inline
     }
 
     /// Restricts the reader to a part of the object; to be called before the first `next`.

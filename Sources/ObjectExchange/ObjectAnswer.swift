@@ -12,6 +12,8 @@ package struct ObjectAnswer {
     package var tellsChecksums = false
     /// The one version that may be given out; nil: any.
     package var onlyVersion: [UInt8]?
+    /// How old the version that is given out may be.
+    package var age = ReadAge.current
 
     package init() {}
 
@@ -23,7 +25,8 @@ package struct ObjectAnswer {
         if exchange.head.method == .head {
             let head: ObjectHead
             do throws(AccessFault) {
-                head = try await access.head(key, in: bucket, deadline: exchange.deadline)
+                head = try await access.head(
+                    key, in: bucket, age: self.age, deadline: exchange.deadline)
             } catch { throw S3Refusal(of: error) }
             if let (status, fields, range) = try await self.begin(head, exchange) {
                 exchange.respondToHead(status, fields, length: UInt64(range.count))
@@ -33,7 +36,7 @@ package struct ObjectAnswer {
         let reader: ObjectReader
         do throws(AccessFault) {
             reader = try await access.read(
-                key, in: bucket, on: exchange.loop, deadline: exchange.deadline)
+                key, in: bucket, age: self.age, on: exchange.loop, deadline: exchange.deadline)
         } catch { throw S3Refusal(of: error) }
         if let (status, fields, range) = try await self.begin(reader.head, exchange) {
             reader.restrict(to: range)

@@ -163,9 +163,8 @@ import Wire
         ])
         #expect(
             applied.invalidations == [
-                InvalidatedName(bucket: photos, key: key("b")),
-                InvalidatedName(bucket: photos, key: key("b")),
-                InvalidatedName(bucket: bucketName("docs"), key: nil),
+                .object(photos, key("b")), .object(photos, key("b")),
+                .bucket(bucketName("docs")),
             ])
     }
 

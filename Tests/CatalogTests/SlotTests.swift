@@ -85,6 +85,18 @@ import Testing
         #expect(unwrap(try new.view.head(key("a"), in: photos)).version > last)
     }
 
+    @Test func `who remembers names of slots hears that they changed hands`() throws {
+        let group = CatalogGroup()
+        let adopted = try group.apply([
+            CatalogCommand(
+                operation: .adoptSlots(AdoptSlots(slots: photosSlots, epoch: Epoch(1))))
+        ])
+        #expect(adopted.invalidations == [.slots(photosSlots)])
+        let release = CatalogCommand(
+            operation: .releaseSlots(ReleaseSlots(slots: photosSlots, epoch: Epoch(2))))
+        #expect(try group.apply([release]).invalidations == [.slots(photosSlots)])
+    }
+
     @Test func `slots that were never owned cannot be released`() throws {
         let group = CatalogGroup()
         #expect(

@@ -1,3 +1,4 @@
+import CachePolicy
 import Catalog
 import ChunkProtocol
 import ClusterClient
@@ -49,6 +50,7 @@ final class FakeCluster: Peers, @unchecked Sendable {
     private(set) var chunkReads: [NodeID] = []
     /// The frames of each read, beside who was asked.
     private(set) var frameReads: [Range<Int>] = []
+    private(set) var queries: [CatalogQuery] = []
     /// The operations that were proposed, without those that open sessions.
     private(set) var operations: [CatalogOperation] = []
     /// The longest head that any call had.
@@ -87,6 +89,10 @@ final class FakeCluster: Peers, @unchecked Sendable {
                 let answer = try self.decide(ProposeRequest(decoding: request.head))
                 if !self.losesAnswersOfCommits || self.commits.count == before { return answer }
             case MetaCallKind.query: return try self.answer(QueryRequest(decoding: request.head))
+            case MetaCallKind.readIndex:
+                return PeerResponse(head: ReadIndexAnswer.index(self.group.index).encoded)
+            case MetaCallKind.follow:
+                return await self.answer(try FollowRequest(decoding: request.head))
             case MetaCallKind.bucketKey:
                 let bucket = try BucketKeyRequest(decoding: request.head).bucket
                 return PeerResponse(head: try self.open(bucket).encoded)
@@ -180,6 +186,13 @@ extension FakeCluster {
         return .found(found.withoutKey, key: Self.key(of: bucket))
     }
 
+    private func answer(_ request: FollowRequest) async -> PeerResponse {
+        _ = await self.group.applied.wait(
+            for: request.after.next, atMost: .seconds(1), on: self.loop)
+        let news = self.group.ring.news(after: request.after)
+        return PeerResponse(head: (news.map { FollowAnswer.news($0) } ?? .nothing).encoded)
+    }
+
     private func answer(_ request: QueryRequest) throws(StoreFault) -> PeerResponse {
         let answer: CatalogAnswer
         switch request.query {
@@ -191,8 +204,9 @@ extension FakeCluster {
             answer = .groupTable(GroupTable(version: 1, dealingSlotsTo: groups))
         case let query: answer = try self.group.answer(query)
         }
+        self.queries.append(request.query)
         return PeerResponse(
-            fitting: QueryAnswer.answer(answer, applied: LogIndex(1)).encoded)
+            fitting: QueryAnswer.answer(answer, applied: self.group.index).encoded)
     }
 
     private func decide(_ request: ProposeRequest) throws -> PeerResponse {

@@ -1,4 +1,6 @@
+import CachePolicy
 import Catalog
+import ClusterClient
 import OrderedStorage
 import Primitives
 
@@ -8,6 +10,8 @@ final class FakeGroup {
     private let catalog = Catalog(group: GroupID(1))
     private let store = MemoryStore(families: CatalogFamilies.all)
     private(set) var index = LogIndex.zero
+    private(set) var ring = InvalidationRing(at: .zero)
+    let applied = IndexWaiters()
     private(set) var time = Timestamp(milliseconds: 1_000_000)
 
     private static let session = SessionID(1)
@@ -48,6 +52,8 @@ final class FakeGroup {
             CatalogEntry(timestamp: self.time, commands: commands), at: self.index, term: Term(1),
             reading: self.store)
         try self.store.write(applied.batch, .unlogged)
+        self.ring.append(applied.invalidations.map { NameMark($0) }, at: self.index)
+        self.applied.reached(self.index)
         return applied.results
     }
 

@@ -1,0 +1,33 @@
+import CachePolicy
+import ClusterClient
+import IORuntime
+import PeerTransport
+import Primitives
+import Telemetry
+import Wire
+
+/// What any replica tells edges, so that they can answer from what they remember (DESIGN §6).
+extension MetaNode {
+    /// How long a follower is held when there is no news.
+    private static let followHold: Duration = .seconds(1)
+    /// How long a reader is held whom this replica does not serve yet.
+    static let catchUpPatience: Duration = .milliseconds(100)
+
+    nonisolated func answer(_ request: FollowRequest) async -> FollowAnswer {
+        guard let feed = self.states[request.group]?.feed else { return .refused(.noSuchGroup) }
+        if let news = feed.news(after: request.after) { return .news(news) }
+        // No index is behind the last that there can be.
+        guard request.after.rawValue < .max else { return .nothing }
+        _ = await feed.wait(for: request.after.next, atMost: Self.followHold, on: self.loop)
+        return feed.news(after: request.after).map { .news($0) } ?? .nothing
+    }
+
+    /// How far the group has committed. The asker waits for some state to get there, so nobody waits
+    /// for this one's.
+    nonisolated func answer(_ request: ReadIndexRequest) async -> ReadIndexAnswer {
+        switch await self.readIndex(of: request.group, isAppliedFirst: false) {
+        case .success(let index): .index(index)
+        case .failure(let refusal): .refused(refusal)
+        }
+    }
+}
