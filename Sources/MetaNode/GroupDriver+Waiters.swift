@@ -89,17 +89,22 @@ extension GroupDriver {
         if let (index, _) = standing { self.inLog[index]?.batch.giveUp(ticket) }
     }
 
+    /// What was proposed here may be decided without being seen here any more: nobody can say.
+    func endProposals() {
+        for ticket in self.proposing.keys.sorted() { self.proposing[ticket]?.tellAll(nil) }
+        for index in self.inLog.keys.sorted() { self.inLog[index]?.batch.tellAll(nil) }
+        self.proposing = [:]
+        self.inLog = [:]
+    }
+
     /// The group takes no further turn: who asked to read hears that it is too late, and who
     /// proposed that nobody can say.
     func giveUpAll() {
-        for ticket in self.proposing.keys.sorted() { self.proposing[ticket]?.tellAll(nil) }
-        for index in self.inLog.keys.sorted() { self.inLog[index]?.batch.tellAll(nil) }
+        self.endProposals()
         let readers =
             self.reading.keys.sorted().compactMap { self.reading[$0] }
             + self.readsAwaitingApply.map(\.waiter)
         for waiter in readers { waiter.answer.resume(returning: .failure(.tooLate)) }
-        self.proposing = [:]
-        self.inLog = [:]
         self.reading = [:]
         self.readsAwaitingApply = []
         self.waitsForQuiet.take()?.resume(returning: false)

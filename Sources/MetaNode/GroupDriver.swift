@@ -37,6 +37,16 @@ final class GroupDriver {
     /// When an entry was last applied.
     var lastApplied: Instant
     var isMaintaining = false
+    /// A copy of the state is to be made as soon as nothing is being applied.
+    var wantsCheckpoint = false
+    /// A copy is being made: nothing is applied meanwhile.
+    var isCheckpointing = false
+    /// Entries behind this one stay in the log: a snapshot that is held ready ends with it.
+    var snapshotPin: LogIndex?
+    /// Before which no snapshot is fetched: the last fetch has failed.
+    var snapshotResumes: Instant?
+    /// How much the log's entries take.
+    var logSizes = LogSizes()
     /// Requests to the log's storage that are not answered yet.
     var loadsUnderWay = 0
     /// The group stands still: it takes in nothing but the ends of what it had begun, so that its
@@ -75,14 +85,24 @@ final class GroupDriver {
     convenience init(
         _ opened: OpenedMeta.Group, _ settings: MetaSettings, _ environment: any Environment
     ) {
-        let configuration = settings.raftConfiguration(
-            of: opened.state.group, randomness: environment.randomBytes(8))
         self.init(
             group: opened.state.group, state: opened.state,
-            replica: RaftReplica(
-                configuration: configuration, hardState: opened.standing.hardState,
-                log: opened.log, applied: opened.applied),
+            replica: Self.makeReplica(
+                of: opened.state, opened.standing.hardState, opened.log, opened.applied, settings,
+                environment),
             standing: opened.standing, applied: opened.applied, now: environment.now)
+        self.logSizes = opened.logSizes
+    }
+
+    /// A replica that goes on from what its rows and its state remember.
+    static func makeReplica(
+        of state: GroupState, _ hardState: HardState, _ log: RestoredLog, _ applied: LogIndex,
+        _ settings: MetaSettings, _ environment: any Environment
+    ) -> RaftReplica {
+        let configuration = settings.raftConfiguration(
+            of: state.group, randomness: environment.randomBytes(8))
+        return RaftReplica(
+            configuration: configuration, hardState: hardState, log: log, applied: applied)
     }
 
     /// What all voters are known to hold, as far as this leader knows.

@@ -18,6 +18,8 @@ struct LogSurvey: Sendable {
         var entries: [Entry] = []
         /// How many entries follow one another, the applied ones among them.
         var count = 0
+        /// How much those take.
+        var sizes = LogSizes()
         var end: LogAnchor
         /// Why the run ends before the log does.
         var broken: LogBreak?
@@ -165,6 +167,7 @@ extension RaftLogTables {
                 }
                 run.end = entry.anchor
                 run.count += 1
+                run.sizes.append([entry])
                 if index <= applied { run.before = entry.anchor } else { run.entries.append(entry) }
             } catch {
                 switch error {

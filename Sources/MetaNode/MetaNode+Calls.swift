@@ -16,8 +16,9 @@ extension MetaNode {
             case MetaCallKind.propose:
                 let proposal = try ProposeRequest(decoding: request.head)
                 for command in proposal.commands {
-                    guard try CatalogCommand.proposer(ofEncoded: command).allows(
-                        peer, metaNodes: self.settings.voters)
+                    guard
+                        try CatalogCommand.proposer(ofEncoded: command).allows(
+                            peer, metaNodes: self.settings.voters)
                     else {
                         return .refused(
                             code: MetaCallRefusal.notYours,
@@ -42,6 +43,9 @@ extension MetaNode {
                 let answer = await self.answer(try ReadIndexRequest(decoding: request.head))
                 return .response(PeerResponse(head: answer.encoded))
             default:
+                if let answer = try await self.answerSnapshot(request, from: peer) {
+                    return answer
+                }
                 return try await self.answerSecret(request)
             }
         } catch {
@@ -133,16 +137,27 @@ extension MetaNode {
             }
             applied = through
         }
-        if let answer = state.answerFromCache(request.query) {
+        return await self.answer(request.query, from: state, reached: applied)
+    }
+
+    /// Asks a state; where a snapshot takes its place meanwhile, that one.
+    private nonisolated func answer(
+        _ query: CatalogQuery, from state: GroupState, reached: LogIndex
+    ) async -> Result<QueryAnswer, StoreFault> {
+        if let answer = state.answerFromCache(query) {
             self.counters.queriesFromCache.add()
-            return .success(.answer(answer, applied: applied))
+            return .success(.answer(answer, applied: reached))
         }
-        let reached = applied
-        return await self.environment.blocking(.metadata) {
+        let answer = await self.environment.blocking(.metadata) {
+            () -> Result<QueryAnswer, StoreFault> in
             do throws(StoreFault) {
-                return .success(.answer(try state.answer(request.query), applied: reached))
+                return .success(.answer(try state.answer(query), applied: reached))
             } catch { return .failure(error) }
         }
+        guard case .failure = answer, let current = self.states[state.group],
+            current.generation > state.generation
+        else { return answer }
+        return await self.answer(query, from: current, reached: reached)
     }
 
     /// Waits until this replica shows every write acknowledged before the call; says the index it

@@ -110,30 +110,31 @@ extension MetaNode {
     /// Some minutes. What is left then goes at the next start.
     private static let retirementAttempts = 1_500
 
-    /// Closes a state that no row names any more, once nobody reads in it, and removes its directory.
-    func retire(_ state: GroupState) {
+    /// Lets go of a state that another one has replaced, while some may still read in it.
+    func retire(_ state: GroupState) { self.loop.spawn { await self.removeWhenUnused(state) } }
+
+    /// Closes a state that no row names, once nobody reads in it, and removes its directory.
+    func removeWhenUnused(_ state: GroupState) async {
         let path =
             "\(self.settings.directory)/\(GroupState.directory(of: state.group, state.generation))"
-        self.loop.spawn {
-            for _ in 0..<Self.retirementAttempts {
-                let outcome = await self.environment.blocking(.metadata) {
-                    () -> Result<Bool, FileFault> in
-                    guard state.store.closeIfUnused() else { return .success(false) }
-                    do throws(FileFault) {
-                        try self.environment.files.removeTree(path)
-                        return .success(true)
-                    } catch { return .failure(error) }
-                }
-                switch outcome {
-                case .success(true): return
-                case .success(false): break
-                case .failure(let fault):
-                    return self.logger.warning(
-                        "a former state stays until the next start",
-                        ["directory": path, "reason": "\(fault)"])
-                }
-                do { try await self.loop.sleep(for: Self.retirementPause) } catch { return }
+        for _ in 0..<Self.retirementAttempts {
+            let outcome = await self.environment.blocking(.metadata) {
+                () -> Result<Bool, FileFault> in
+                guard state.store.closeIfUnused() else { return .success(false) }
+                do throws(FileFault) {
+                    try self.environment.files.removeTree(path)
+                    return .success(true)
+                } catch { return .failure(error) }
             }
+            switch outcome {
+            case .success(true): return
+            case .success(false): break
+            case .failure(let fault):
+                return self.logger.warning(
+                    "a former state stays until the next start",
+                    ["directory": path, "reason": "\(fault)"])
+            }
+            do { try await self.loop.sleep(for: Self.retirementPause) } catch { return }
         }
     }
 }
@@ -141,8 +142,8 @@ extension MetaNode {
 extension GroupDriver {
     /// Whether nothing of the group is under way.
     var isQuiet: Bool {
-        !self.isApplying && self.toApply.isEmpty && !self.isMaintaining && self.loadsUnderWay == 0
-            && self.replica.isQuiet
+        !self.isApplying && self.toApply.isEmpty && !self.isCheckpointing && !self.isMaintaining
+            && self.loadsUnderWay == 0 && self.replica.isQuiet
     }
 }
 

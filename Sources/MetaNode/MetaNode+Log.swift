@@ -22,6 +22,7 @@ extension MetaNode {
             guard let driver = self.groups[group] else { continue }
             if !write.isEmpty {
                 RaftLogTables.add(write, of: group, &driver.standing, to: &batch)
+                driver.logSizes.append(write.entries)
             }
             done.append((group, write.token, write.messages))
         }
@@ -30,6 +31,7 @@ extension MetaNode {
             guard let driver = self.groups[group] else { continue }
             RaftLogTables.addTruncation(
                 through: anchor, of: group, &driver.standing, to: &batch)
+            driver.logSizes.truncate(through: anchor.index)
         }
         self.truncations = []
         let changed = self.addRowChanges(to: &batch)

@@ -11,9 +11,9 @@ extension MetaNode {
     // MARK: Applying
 
     func applyIfIdle(_ group: GroupID) {
-        guard let driver = self.groups[group], !driver.isApplying, !driver.toApply.isEmpty else {
-            return
-        }
+        guard let driver = self.groups[group], !driver.isApplying else { return }
+        self.checkpointIfIdle(driver)
+        guard !driver.isCheckpointing, !driver.toApply.isEmpty else { return }
         let entries = driver.toApply
         driver.toApply = []
         driver.isApplying = true
@@ -60,14 +60,12 @@ extension MetaNode {
         self.reclaimableBytes += flushedBytes
         driver.unflushedBytes = 0
         let applied = driver.applied
-        let heldByAll = driver.heldByAll
-        let keep = self.settings.log.entriesKept
+        let bounds = self.truncationBounds(of: driver)
         let state = driver.state
         let tables = self.tables
         self.loop.spawn {
             let outcome = await self.environment.blocking(.metadata) {
-                state.makeDurable(
-                    applied: applied, heldByAll: heldByAll, keeping: keep, tables)
+                state.makeDurable(applied: applied, bounds, tables)
             }
             switch outcome {
             case .success(let (durable, anchor)):
@@ -82,6 +80,18 @@ extension MetaNode {
                     "group \(group): \(reason); check the disk, then replace this node")
             }
         }
+    }
+
+    /// What a log need not keep: what every voter holds, but for a few entries; and beyond that,
+    /// where the log has grown past its bounds, what a voter that is slow or away may still lack. It
+    /// is given a snapshot then. Behind a snapshot that is held ready everything stays.
+    private func truncationBounds(of driver: GroupDriver) -> TruncationBounds {
+        let log = self.settings.log
+        return TruncationBounds(
+            heldByAll: driver.heldByAll, entriesKept: log.entriesKept,
+            entriesKeptForSlow: log.entriesKeptForSlow,
+            sizeBound: driver.logSizes.index(keeping: log.bytesKeptForSlow),
+            pin: driver.snapshotPin)
     }
 
     private static let maintenancePause = Duration.seconds(1)

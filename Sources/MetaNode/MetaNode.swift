@@ -41,6 +41,8 @@ package actor MetaNode {
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
     package nonisolated let states: GroupStates
+    /// The copies of states that this node holds ready for replicas far behind.
+    nonisolated let snapshotShelf = SnapshotShelf()
     nonisolated let stores: any StoreFactory
 
     var groups: [GroupID: GroupDriver]
@@ -56,6 +58,8 @@ package actor MetaNode {
     var truncations: [(group: GroupID, through: LogAnchor)] = []
     /// Changes of the rows of groups that stand still; each is in the next synced write.
     var rowChanges: [RowChange] = []
+    /// The state that this node is fetching.
+    var snapshotUnderWay: SnapshotUnderWay?
     /// Bytes that were applied and whose entries have ended since space was last given back.
     var reclaimableBytes = 0
     var isReclaiming = false
@@ -90,6 +94,7 @@ package actor MetaNode {
         case maintained(GroupID, durable: LogIndex, truncate: LogAnchor?)
         case lost(NodeID)
         case gone(NodeID)
+        case input(GroupID, RaftInput)
         case transfer(GroupID, to: NodeID)
         case standForElection
     }
@@ -295,6 +300,7 @@ package actor MetaNode {
             for group in self.groupOrder { self.step(group, .unreachable(node)) }
         case .gone(let node):
             for group in self.groupOrder { self.step(group, .forgetLeader(node)) }
+        case .input(let group, let input): self.step(group, input)
         case .transfer(let group, let node):
             self.step(group, .transferLeadership(to: node))
         case .standForElection:
@@ -312,7 +318,7 @@ package actor MetaNode {
             answer.resume(returning: .refused(.notLeader(hint: nil)))
         case .read(_, _, _, let answer): answer.resume(returning: .failure(.notLeader(hint: nil)))
         case .tick, .envelope, .giveUp, .written, .applied, .loaded, .maintained, .lost, .gone,
-            .transfer, .standForElection:
+            .input, .transfer, .standForElection:
             break
         }
     }
@@ -345,6 +351,8 @@ package actor MetaNode {
         driver.toApply.append(contentsOf: effects.apply)
         for answer in effects.proposals { driver.take(answer) }
         for answer in effects.reads { driver.take(answer) }
+        for peer in effects.snapshotsNeeded { self.offerSnapshot(to: peer, driver) }
+        if let offered = effects.snapshotOffered { self.takeOffer(offered, driver) }
         if let change = effects.roleChange { self.roleChanged(change, driver) }
         self.noteRecovery(of: driver)
     }

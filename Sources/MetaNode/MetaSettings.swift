@@ -77,6 +77,11 @@ package struct MetaLogSettings: Sendable, Equatable {
     package var flushBytes = 8 << 20
     /// Entries kept in a log behind what is durable and held by all voters.
     package var entriesKept: UInt64 = 16
+    /// What a log keeps for voters that are slow or away, behind what is durable: the fewer of these
+    /// entries and of these bytes. Who lacks more is given a snapshot.
+    package var entriesKeptForSlow: UInt64 = 100_000
+    package var bytesKeptForSlow: UInt64 = 64 << 20
+    package var snapshots = SnapshotSettings()
     /// After this long without a new entry a group is idle.
     package var idleTime: Duration = .seconds(2)
     /// Bytes applied to the state of an idle group before it is made durable.
@@ -97,6 +102,7 @@ package struct MetaCounters: Sendable {
     package let logSyncs: Counter
     package let electionsWon: Counter
     package let truncations: Counter
+    package let snapshots: SnapshotCounters
     package let queries: Counter
     /// Queries that were answered on the loop, without a trip to the pool.
     package let queriesFromCache: Counter
@@ -131,6 +137,7 @@ package struct MetaCounters: Sendable {
             "holdfast_meta_elections_won_total", help: "Times this node became a leader.")
         self.truncations = registry.counter(
             "holdfast_meta_truncations_total", help: "Times a log was shortened.")
+        self.snapshots = SnapshotCounters(registry)
         self.queries = registry.counter(
             "holdfast_meta_queries_total", help: "Queries answered.")
         self.queriesFromCache = registry.counter(

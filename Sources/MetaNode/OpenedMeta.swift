@@ -19,6 +19,7 @@ struct OpenedMeta: Sendable {
         let finding: ReplicaFinding
         /// The log's store cannot give back all that it holds.
         let isStoreCorrupt: Bool
+        let logSizes: LogSizes
     }
 
     let tables: RaftLogTables
@@ -55,7 +56,8 @@ extension OpenedMeta.Group {
             on: group, standing.stateGeneration, settings, stores, files)
         self.init(
             state: state, standing: standing, log: restored.log, applied: applied,
-            finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt)
+            finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt,
+            logSizes: restored.logSizes)
     }
 }
 
@@ -192,20 +194,25 @@ extension OpenedMeta {
         } else {
             (self.tables, self.groups) = (tables, groups)
         }
-        try Self.removeUnnamedStates(besides: self.groups.map(\.state), settings, files)
+        try Self.removeRemains(besides: self.groups.map(\.state), settings, files)
     }
 
-    /// Removes states that no row names: an exchange, or the end of a replica, came to its synced
-    /// write and no further, or had not come there yet.
-    private static func removeUnnamedStates(
+    /// Removes what an exchange of states left that came to its end or to nothing: states that no row
+    /// names, copies held ready for others, and what was being fetched for an older state than the
+    /// one that is there. What is fetched for the next state stays, to be gone on with.
+    private static func removeRemains(
         besides states: [GroupState], _ settings: MetaSettings, _ files: any FileSystem
     ) throws(MetaFault) {
-        let directory = settings.directory + "/state"
         let named = Set(states.map { GroupState.name(of: $0.group, $0.generation) })
+        let coming = Set(states.map { GroupState.name(of: $0.group, $0.generation + 1) })
         do throws(FileFault) {
-            guard try files.status(directory) != nil else { return }
-            for name in try files.list(directory) where !named.contains(name) {
-                try files.removeTree("\(directory)/\(name)")
+            try files.removeTree("\(settings.directory)/\(MetaNode.outgoingDirectory)")
+            for (name, kept) in [("state", named), (MetaNode.incomingDirectory, coming)] {
+                let directory = "\(settings.directory)/\(name)"
+                guard try files.status(directory) != nil else { continue }
+                for name in try files.list(directory) where !kept.contains(name) {
+                    try files.removeTree("\(directory)/\(name)")
+                }
             }
         } catch { throw .store("\(error)") }
     }
@@ -254,34 +261,62 @@ extension MetaNode {
 extension GroupState {
     /// The applied index that a crash now would leave. Blocking.
     func durablyApplied() throws(RaftLogTables.Fault) -> LogIndex {
+        try self.durablePosition()?.index ?? .zero
+    }
+
+    /// The applied position that a crash now would leave. Blocking.
+    func durablePosition() throws(RaftLogTables.Fault) -> AppliedPosition? {
         let row: [UInt8]?
         do throws(StoreFault) {
             row = try self.store.getDurable(CatalogFamilies.rows, CatalogKeys.applied)
         } catch { throw .store(error) }
-        guard let row else { return .zero }
-        do throws(FormatFault) { return try AppliedPosition(decoding: row).index } catch {
+        guard let row else { return nil }
+        do throws(FormatFault) { return try AppliedPosition(decoding: row) } catch {
             throw .damaged(group: self.group, "the applied position cannot be read: \(error)")
         }
     }
 
     /// Makes the state durable, and says through which entry the log may end: what the state holds
-    /// durably and every voter holds in its log, but for the entries that are kept for followers
-    /// that are a little behind. Blocking.
+    /// durably and, within the bounds, nobody else needs. Blocking.
     ///
     /// - Parameter applied: what the replica was told is applied. The state may be ahead of it, by
     ///   entries that the pool has just applied, and the replica gives up none that it still counts.
     func makeDurable(
-        applied: LogIndex, heldByAll: LogIndex, keeping keep: UInt64, _ tables: RaftLogTables
+        applied: LogIndex, _ bounds: TruncationBounds, _ tables: RaftLogTables
     ) -> Result<(LogIndex, LogAnchor?), RaftLogTables.Fault> {
         do throws(RaftLogTables.Fault) {
             do throws(StoreFault) { try self.store.flush() } catch { throw .store(error) }
             let durable = try self.durablyApplied()
-            let needless = min(durable, applied, heldByAll).rawValue
-            guard needless > keep else { return .success((durable, nil)) }
-            let anchor = try tables.anchor(of: LogIndex(needless - keep), in: self.group)
-            return .success((durable, anchor))
+            let last = bounds.lastNeedless(durable: min(durable, applied))
+            guard last > .zero else { return .success((durable, nil)) }
+            return .success((durable, try tables.anchor(of: last, in: self.group)))
         } catch {
             return .failure(error)
         }
+    }
+}
+
+/// What decides how much of a log is kept.
+struct TruncationBounds: Sendable {
+    /// What every voter's log is known to hold.
+    let heldByAll: LogIndex
+    /// Entries kept behind it, for followers a little behind.
+    let entriesKept: UInt64
+    /// Entries kept for voters that are slow or away.
+    let entriesKeptForSlow: UInt64
+    /// The last entry that may end so that the bytes kept for such voters stay behind it.
+    let sizeBound: LogIndex
+    /// The entry behind which a snapshot, held ready for somebody, goes on.
+    let pin: LogIndex?
+
+    /// The last entry that nobody needs, given that the state holds all through `durable`; zero when
+    /// there is none.
+    func lastNeedless(durable: LogIndex) -> LogIndex {
+        func before(_ index: LogIndex, _ count: UInt64) -> LogIndex {
+            LogIndex(index.rawValue > count ? index.rawValue - count : 0)
+        }
+        let held = before(min(durable, self.heldByAll), self.entriesKept)
+        let bounded = max(before(durable, self.entriesKeptForSlow), min(self.sizeBound, durable))
+        return min(max(held, bounded), self.pin ?? durable)
     }
 }

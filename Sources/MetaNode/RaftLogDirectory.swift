@@ -97,8 +97,10 @@ extension RaftLogTables {
         }
         Self.put(standing, of: group.state.group, to: &batch)
         try self.store.write(batch, .synced)
+        var logSizes = LogSizes()
+        logSizes.append(log.entries)
         return OpenedMeta.Group(
             state: group.state, standing: standing, log: log, applied: group.applied,
-            finding: group.finding, isStoreCorrupt: false)
+            finding: group.finding, isStoreCorrupt: false, logSizes: logSizes)
     }
 }

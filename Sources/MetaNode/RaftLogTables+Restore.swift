@@ -15,6 +15,8 @@ extension RaftLogTables {
         /// The store cannot give back all that it holds, and would fail again when it moves it:
         /// what is good is to move to a store made anew.
         package let isStoreCorrupt: Bool
+        /// How much the entries that are kept take.
+        let logSizes: LogSizes
     }
 
     /// Reads and proves a group's log, and says what becomes of the replica. Damage is an answer,
@@ -33,7 +35,7 @@ extension RaftLogTables {
         guard case .read(let standing) = survey.row else {
             return Restored(
                 finding: finding, standing: .initial, log: .empty, repairs: WriteBatch(),
-                isStoreCorrupt: false)
+                isStoreCorrupt: false, logSizes: LogSizes())
         }
         var repaired = standing
         var repairs = WriteBatch()
@@ -56,7 +58,7 @@ extension RaftLogTables {
         }
         return Restored(
             finding: finding, standing: repaired, log: log, repairs: repairs,
-            isStoreCorrupt: survey.isStoreCorrupt)
+            isStoreCorrupt: survey.isStoreCorrupt, logSizes: survey.kept.sizes)
     }
 
     /// Adds to a batch that of the log there is only this run, and where the log had ended.

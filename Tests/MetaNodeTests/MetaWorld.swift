@@ -35,12 +35,15 @@ final class MetaWorld: Sendable {
     private let processes: Mutex<[Process?]>
 
     private let sweep: SweepSettings
+    private let tuneLog: @Sendable (inout MetaLogSettings) -> Void
 
     init(
         seed: UInt64 = 1, nodes count: Int = 3, preferredLeaders: [GroupID: NodeID] = [:],
-        sweep: SweepSettings = SweepSettings()
+        sweep: SweepSettings = SweepSettings(),
+        tuneLog: @escaping @Sendable (inout MetaLogSettings) -> Void = { _ in }
     ) throws {
         self.sweep = sweep
+        self.tuneLog = tuneLog
         let simulator = Simulator(seed: seed)
         self.simulator = simulator
         self.machines = (1...count).map { simulator.makeNode("n\($0)", host: "10.0.0.\($0)") }
@@ -110,6 +113,7 @@ final class MetaWorld: Sendable {
         settings.log.flushBytes = 8 << 10
         settings.log.entriesKept = 8
         settings.log.cachedBytes = 1 << 10
+        self.tuneLog(&settings.log)
         let client = ClusterClient(
             ClusterClientSettings(metaNodes: self.nodes), node: node, environment: environment,
             loop: loop, peers: switchboard)
