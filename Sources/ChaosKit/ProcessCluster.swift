@@ -138,6 +138,15 @@ package actor ProcessCluster {
         }
     }
 
+    /// Lets a node stand still (SIGSTOP), with all that it has open, until `resume`.
+    package func pause(_ node: NodeID) throws(ProcessClusterFault) {
+        guard self.processes[node]?.send(.stop) == true else { throw .notRunning(node) }
+    }
+
+    package func resume(_ node: NodeID) throws(ProcessClusterFault) {
+        guard self.processes[node]?.send(.continue) == true else { throw .notRunning(node) }
+    }
+
     /// Asks a node to end in good order (SIGTERM) and waits for it.
     package func terminate(
         _ node: NodeID

@@ -210,7 +210,7 @@ extension ClusterClient {
         while true {
             let now = self.environment.now
             guard now < deadline else { throw .unavailable("no answer before the deadline") }
-            let node = self.state.withLock { $0.routes.target(of: group) }
+            let node = self.state.withLock { $0.routes.target(of: group, at: now) }
             attempts += 1
             if attempts > 1 { self.counters.retries.add() }
             let response: PeerResponse
@@ -219,7 +219,15 @@ extension ClusterClient {
                     node, request, deadline: min(deadline, now + self.settings.attemptTimeout))
             } catch {
                 onFault(error)
-                self.state.withLock { $0.routes.failed(node, for: group) }
+                let later = self.environment.now
+                self.state.withLock { state in
+                    // A caller who had less time than an attempt may take proves nothing.
+                    if case .deadlineExceeded = error, later - now >= self.settings.attemptTimeout {
+                        state.routes.wasSilent(node, for: group, at: later)
+                    } else {
+                        state.routes.failed(node, for: group)
+                    }
+                }
                 if case .cancelled = error { throw .unavailable("the request was given up") }
                 if case .tooLarge = error { throw .malformed("\(error)") }
                 try await self.pause(before: deadline)
@@ -239,9 +247,11 @@ extension ClusterClient {
                 onFault(.malformed(.invalid(field: "answer", offset: 0)))
                 throw .malformed(reason)
             case .refused(.notLeader(let hint)):
-                self.state.withLock { $0.routes.refused(node, for: group, hint: hint) }
+                let isFollowed = self.state.withLock {
+                    $0.routes.refused(node, for: group, hint: hint, at: self.environment.now)
+                }
                 // A fresh hint is followed at once; without one an election may be going on.
-                if hint == nil || attempts % 4 == 0 { try await self.pause(before: deadline) }
+                if !isFollowed || attempts % 4 == 0 { try await self.pause(before: deadline) }
             case .refused(.overloaded), .refused(.tooLate):
                 try await self.pause(before: deadline)
             case .refused(.diskFull):

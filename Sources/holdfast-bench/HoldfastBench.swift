@@ -7,10 +7,13 @@ enum HoldfastBench {
     private static let usage = """
         usage: holdfast-bench COMMAND [OPTIONS]
 
-          meta    puts and reads of small objects straight at the metadata groups
+          meta    puts and reads of small objects straight at the metadata groups; prints one
+                  line of JSON
+          scale   whether requests to a bucket take longer as it grows to millions of objects;
+                  prints a table
 
-        `holdfast-bench COMMAND --help` says more. What it prints on standard output is one line
-        of JSON; the exit status is 0, 1 when the workload failed, 2 for a wrong command line.
+        `holdfast-bench COMMAND --help` says more. The exit status is 0, 1 when the workload failed
+        or missed its bound, 2 for a wrong command line.
 
         """
 
@@ -25,6 +28,7 @@ enum HoldfastBench {
             let command = words.removeFirst()
             switch command {
             case "meta": return await MetaCommand.run(words, in: environment)
+            case "scale": return await ScaleCommand.run(words, in: environment)
             case "--help", "-h", "help":
                 Terminal.write(Self.usage, to: .output)
                 return 0

@@ -63,7 +63,14 @@ struct CertifiedPeer: Sendable {
 struct JoinedPeer {
     let cluster: ClusterClient
 
-    init(_ peer: CertifiedPeer, in environment: any Environment) async throws(BenchFault) {
+    init(
+        identityDirectory: String, authorityDirectory: String, in environment: any Environment
+    ) async throws(BenchFault) {
+        let peer = try await environment.blocking(.disk) { () throws(BenchFault) -> CertifiedPeer in
+            try CertifiedPeer(
+                identityDirectory: identityDirectory, authorityDirectory: authorityDirectory,
+                now: environment.wallClock, files: environment.files)
+        }
         let configuration = peer.configuration
         let security: TLSChannelSecurity
         do throws(CertificateFault) {

@@ -44,13 +44,8 @@ enum MetaCommand {
         in environment: RealEnvironment
     ) async -> Int32 {
         do throws(BenchFault) {
-            let certified = try await environment.blocking(.disk) {
-                () throws(BenchFault) -> CertifiedPeer in
-                try CertifiedPeer(
-                    identityDirectory: identity, authorityDirectory: authority,
-                    now: environment.wallClock, files: environment.files)
-            }
-            let peer = try await JoinedPeer(certified, in: environment)
+            let peer = try await JoinedPeer(
+                identityDirectory: identity, authorityDirectory: authority, in: environment)
             let report = try await workload.run(by: peer.cluster, in: environment)
             Terminal.write(report.json + "\n", to: .output)
             guard report.wrongValues == 0, report.operations > 0 else { return 1 }

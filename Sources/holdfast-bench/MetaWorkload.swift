@@ -30,12 +30,22 @@ struct MetaWorkload: Sendable {
     let keys: Int
     let buckets: Int
 
+    private static func bucketNames(_ count: Int) -> [BucketName] {
+        (0..<count).map { number in
+            guard let name = BucketName("bench-metadata-\(number)") else {
+                brokenInvariant("fixed names are valid")
+            }
+            return name
+        }
+    }
+
     func run(
         by cluster: ClusterClient, in environment: any Environment
     ) async throws(BenchFault) -> BenchReport {
         let objects = try await BenchObjects(
-            cluster: cluster, keys: self.keys, valueBytes: self.valueBytes, buckets: self.buckets,
-            callTimeout: Self.callTimeout, environment: environment)
+            cluster: cluster, keys: self.keys, valueBytes: self.valueBytes,
+            names: Self.bucketNames(self.buckets), callTimeout: Self.callTimeout,
+            environment: environment)
         if try await objects.areMissing() {
             let filling = await self.measure(
                 objects, kind: .put, count: self.keys, until: Instant(nanoseconds: .max),
@@ -93,7 +103,7 @@ struct MetaWorkload: Sendable {
 }
 
 /// Numbers the operations of all clients.
-private final class OperationCount: Sendable {
+final class OperationCount: Sendable {
     private let value = Atomic<Int>(0)
     func next() -> Int { self.value.wrappingAdd(1, ordering: .relaxed).oldValue }
 }
@@ -105,14 +115,17 @@ struct BenchObjects: Sendable {
     private let callTimeout: Duration
     private let keys: Int
     private let valueBytes: Int
+    private let areScattered: Bool
     private let buckets: [Bucket]
     private let entityTag: EntityTag
     private let layout: LayoutVersion
 
     /// Makes the buckets that are not there.
+    ///
+    /// - Parameter areScattered: keys have no order; else they stand in that of their numbers.
     init(
-        cluster: ClusterClient, keys: Int, valueBytes: Int, buckets: Int, callTimeout: Duration,
-        environment: any Environment
+        cluster: ClusterClient, keys: Int, valueBytes: Int, names: [BucketName],
+        areScattered: Bool = false, callTimeout: Duration, environment: any Environment
     ) async throws(BenchFault) {
         guard let entityTag = EntityTag(String(repeating: "0", count: 32)) else {
             brokenInvariant("digits make a valid entity tag")
@@ -123,25 +136,24 @@ struct BenchObjects: Sendable {
         self.callTimeout = callTimeout
         self.keys = keys
         self.valueBytes = valueBytes
+        self.areScattered = areScattered
         self.entityTag = entityTag
         self.layout = layout.version
         var made: [Bucket] = []
-        for number in 0..<buckets {
+        for name in names {
             do throws(ClusterFault) {
                 made.append(
                     try await Self.bucket(
-                        number, of: cluster, deadline: environment.now + callTimeout))
+                        name, of: cluster, deadline: environment.now + callTimeout))
             } catch { throw .cluster(error) }
         }
         self.buckets = made
     }
 
     private static func bucket(
-        _ number: Int, of cluster: ClusterClient, deadline: Instant
+        _ name: BucketName, of cluster: ClusterClient, deadline: Instant
     ) async throws(ClusterFault) -> Bucket {
-        guard let name = BucketName("bench-metadata-\(number)"), let owner = OwnerID("bench") else {
-            brokenInvariant("fixed names are valid")
-        }
+        guard let owner = OwnerID("bench") else { brokenInvariant("a fixed name is valid") }
         let key = try await cluster.makeBucketKey(for: name, deadline: deadline)
         let create = CreateBucket(name: name, owner: owner, wrappedKey: key.bytes)
         let result = try await cluster.submit(.createBucket(create), deadline: deadline)
@@ -191,8 +203,28 @@ struct BenchObjects: Sendable {
         } catch { return .failed }
     }
 
+    /// A page of keys behind this one, of a full page's length where the bucket goes on so far.
+    func list(behind number: Int) async -> BenchOutcome {
+        let (bucket, key) = self.name(number)
+        do throws(ClusterFault) {
+            let answer = try await self.cluster.query(
+                .objects(ListObjects(bucket: bucket.name, start: .after(key.utf8))),
+                deadline: self.deadline)
+            guard case .objects(let page) = answer else { return .wrongValue }
+            let isFull = page.objects.count == CatalogLimits.listPage || !page.isTruncated
+            return isFull ? .verified : .wrongValue
+        } catch { return .failed }
+    }
+
     private func name(_ number: Int) -> (Bucket, ObjectKey) {
         let number = number % self.keys
+        if self.areScattered {
+            let place = StableHash.of("\(number)".utf8)
+            guard let key = ObjectKey("bench/" + String(place, radix: 16)) else {
+                brokenInvariant("digits make a valid key")
+            }
+            return (self.buckets[number % self.buckets.count], key)
+        }
         let digits = String(number)
         let padded = String(repeating: "0", count: max(0, 10 - digits.utf8.count)) + digits
         guard let key = ObjectKey("bench/" + padded) else {

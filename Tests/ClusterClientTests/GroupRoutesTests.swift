@@ -6,10 +6,11 @@ import Testing
 @Suite struct GroupRoutesTests {
     private static let group = GroupID(1)
     private static let nodes = [NodeID(1), NodeID(2), NodeID(3)]
+    private static let now = Instant(nanoseconds: 0)
 
     private func targets(_ routes: inout GroupRoutes, _ count: Int) -> [UInt32] {
         (0..<count).map { _ in
-            let node = routes.target(of: Self.group)
+            let node = routes.target(of: Self.group, at: Self.now)
             routes.failed(node, for: Self.group)
             return node.rawValue
         }
@@ -25,28 +26,61 @@ import Testing
     @Test func `who answered as the leader is asked again, for that group alone`() {
         var routes = GroupRoutes(metaNodes: Self.nodes, local: NodeID(1))
         routes.answered(NodeID(3), for: Self.group)
-        #expect(routes.target(of: Self.group) == NodeID(3))
-        #expect(routes.target(of: GroupID(2)) == NodeID(1))
+        #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
+        #expect(routes.target(of: GroupID(2), at: Self.now) == NodeID(1))
     }
 
     @Test func `a hint is followed, unless it names its giver or nobody who votes`() {
         var routes = GroupRoutes(metaNodes: Self.nodes, local: NodeID(1))
-        routes.refused(NodeID(1), for: Self.group, hint: NodeID(3))
-        #expect(routes.target(of: Self.group) == NodeID(3))
-        routes.refused(NodeID(3), for: Self.group, hint: NodeID(3))
-        #expect(routes.target(of: Self.group) == NodeID(2), "forgotten, and the turn goes on")
-        routes.refused(NodeID(2), for: Self.group, hint: NodeID(77))
-        #expect(routes.target(of: Self.group) == NodeID(3))
+        let leadsToThird = routes.refused(NodeID(1), for: Self.group, hint: NodeID(3), at: Self.now)
+        #expect(leadsToThird)
+        #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
+        let leadsToItself = routes.refused(NodeID(3), for: Self.group, hint: NodeID(3), at: Self.now)
+        #expect(!leadsToItself)
+        #expect(
+            routes.target(of: Self.group, at: Self.now) == NodeID(2),
+            "forgotten, and the turn goes on")
+        let leadsToStranger = routes.refused(NodeID(2), for: Self.group, hint: NodeID(77), at: Self.now)
+        #expect(!leadsToStranger)
+        #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
     }
 
     @Test func `only the leader's own failure makes it forgotten`() {
         var routes = GroupRoutes(metaNodes: Self.nodes, local: NodeID(1))
         routes.answered(NodeID(3), for: Self.group)
         routes.failed(NodeID(2), for: Self.group)
-        #expect(routes.target(of: Self.group) == NodeID(3))
+        #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
         routes.failed(NodeID(3), for: Self.group)
         routes.failed(NodeID(3), for: Self.group)
-        #expect(routes.target(of: Self.group) == NodeID(1))
+        #expect(routes.target(of: Self.group, at: Self.now) == NodeID(1))
+    }
+
+    @Test func `a silent node is left alone for a while, whoever points to it`() {
+        var routes = GroupRoutes(metaNodes: Self.nodes, local: NodeID(1))
+        routes.answered(NodeID(2), for: Self.group)
+        routes.wasSilent(NodeID(2), for: Self.group, at: Self.now)
+        let soon = Self.now + .milliseconds(599)
+        for _ in 0..<6 {
+            let asked = routes.target(of: Self.group, at: soon)
+            #expect(asked != NodeID(2))
+            let leadsToSilent = routes.refused(asked, for: Self.group, hint: NodeID(2), at: soon)
+            #expect(!leadsToSilent)
+        }
+        #expect(routes.target(of: GroupID(2), at: soon) != NodeID(2), "nor for another group")
+        let later = Self.now + GroupRoutes.silence
+        let leadsToItLater = routes.refused(NodeID(1), for: Self.group, hint: NodeID(2), at: later)
+        #expect(leadsToItLater)
+        #expect(routes.target(of: Self.group, at: later) == NodeID(2))
+    }
+
+    @Test
+    func `where all are silent somebody is asked all the same, and who answers is heard again`() {
+        var routes = GroupRoutes(metaNodes: Self.nodes, local: NodeID(1))
+        for node in Self.nodes { routes.wasSilent(node, for: Self.group, at: Self.now) }
+        #expect(Self.nodes.contains(routes.target(of: Self.group, at: Self.now)))
+        routes.answered(NodeID(3), for: Self.group)
+        let leadsToIt = routes.refused(NodeID(1), for: GroupID(2), hint: NodeID(3), at: Self.now)
+        #expect(leadsToIt)
     }
 }
 
