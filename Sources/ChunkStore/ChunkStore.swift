@@ -175,7 +175,7 @@ package actor ChunkStore {
         await self.end(
             Self.diskFailureStatus,
             "chunk store \(self.settings.directory): \(reason); "
-                + "check the disk, then wipe this node's data and let it rejoin")
+                + "what the disk holds is unknown: the next start reads it anew")
     }
 
     package func status() async -> StoreStatus {

@@ -10,6 +10,9 @@ package struct ChunkStoreSettings: Sendable, Equatable {
     package var reserveBytes: UInt64
     /// How large a segment grows before the next is begun.
     package var segmentBytes: UInt64
+    /// The disk has failed a sync since the store was last open: what the system's cache holds for
+    /// clean may never have reached the device, so the start believes the device alone.
+    package var mustReadDevice: Bool
     /// Room kept for tombstones, for when the disk has none at all: one block for 200 chunks.
     package var spareBytes: Int
     /// How long deletes are gathered before the room they freed is given back.
@@ -20,8 +23,10 @@ package struct ChunkStoreSettings: Sendable, Equatable {
     package init(
         directory: String, intakeBudgetBytes: Int = 64 << 20, reserveBytes: UInt64 = 2 << 30,
         segmentBytes: UInt64 = SegmentFormat.segmentBytes, spareBytes: Int = 256 << 10,
-        upkeepDelay: Duration = .milliseconds(200), upkeepBytesPerSecond: Int = 16 << 20
+        upkeepDelay: Duration = .milliseconds(200), upkeepBytesPerSecond: Int = 16 << 20,
+        mustReadDevice: Bool = false
     ) {
+        self.mustReadDevice = mustReadDevice
         self.directory = directory
         self.intakeBudgetBytes = intakeBudgetBytes
         self.reserveBytes = reserveBytes

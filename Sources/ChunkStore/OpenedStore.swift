@@ -29,14 +29,16 @@ struct OpenedStore: Sendable {
         let directory = settings.directory + "/index"
         do throws(SegmentScan.Fault) {
             do throws(SegmentScan.Fault) {
-                (self.index, self.findings) = try Self.index(directory, stores, self.files)
+                (self.index, self.findings) = try Self.index(
+                    directory, settings, stores, self.files)
             } catch {
                 guard case .index(.corrupt) = error else { throw error }
                 // Everything in it stands in the segments as well.
                 do throws(FileFault) { try fileSystem.removeTree(directory) } catch {
                     throw .file(error)
                 }
-                (self.index, self.findings) = try Self.index(directory, stores, self.files)
+                (self.index, self.findings) = try Self.index(
+                    directory, settings, stores, self.files)
             }
         } catch {
             switch error {
@@ -48,7 +50,8 @@ struct OpenedStore: Sendable {
 
     /// The index, brought up to the segments.
     private static func index(
-        _ directory: String, _ stores: any StoreFactory, _ files: SegmentFiles
+        _ directory: String, _ settings: ChunkStoreSettings, _ stores: any StoreFactory,
+        _ files: SegmentFiles
     ) throws(SegmentScan.Fault) -> (ChunkIndex, SegmentScan.Findings) {
         let store: any OrderedStore
         do throws(StoreFault) { store = try stores.open(directory, ChunkIndex.options) } catch {
@@ -56,7 +59,9 @@ struct OpenedStore: Sendable {
         }
         let index = ChunkIndex(store: store)
         do throws(SegmentScan.Fault) {
-            return (index, try SegmentScan(files: files, index: index).run())
+            let scan = SegmentScan(
+                files: files, index: index, readsDevice: settings.mustReadDevice)
+            return (index, try scan.run())
         } catch {
             store.close()
             throw error

@@ -83,15 +83,16 @@ struct SegmentEmptying: Sendable {
         load.sizeBytes += record.recordBytes
     }
 
-    /// The sealed bytes of a record. Where a frame is bad they are read again, in case it was the
-    /// reading; one that stays bad is copied as it is, under the checksum that gives it away.
+    /// The sealed bytes of a record. Where a frame is bad they are read again, from the device: the
+    /// system's cache would only say the same once more. A frame that stays bad is copied as it is,
+    /// under the checksum that gives it away.
     private func sealed(
         _ record: SegmentFormat.Record, at offset: UInt64
     ) throws(FileFault) -> [UInt8] {
         let start = offset + UInt64(record.headerBytes)
         let first = try self.walk.file.read(record.sealedBytes, at: start)
         if FrameChecksums.firstMismatch(in: [first], record.frames) == nil { return first }
-        var again = try self.walk.file.read(record.sealedBytes, at: start)
+        var again = try self.walk.file.readDirectly(record.sealedBytes, at: start)
         again += [UInt8](repeating: 0, count: record.sealedBytes - again.count)
         return again
     }

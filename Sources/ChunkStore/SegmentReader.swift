@@ -5,6 +5,8 @@ import Primitives
 /// Reads and checks the records of segments.
 struct SegmentReader {
     let files: SegmentFiles
+    /// Past the system's cache.
+    var readsDevice = false
 
     enum Fault: Error, Equatable {
         case file(FileFault)
@@ -23,7 +25,9 @@ struct SegmentReader {
         let headerBytes = SegmentFormat.headerBytes(frameCount: record.frames.count)
         let range = record.frames.sealedRange(ofFrames: run)
         let sealed = try Self.reading { () throws(FileFault) in
-            try file.read(range.count, at: place.offset + UInt64(headerBytes + range.lowerBound))
+            try file.read(
+                range.count, at: place.offset + UInt64(headerBytes + range.lowerBound),
+                fromDevice: self.readsDevice)
         }
         let frames = Array(record.frames[run])
         let sound = FrameChecksums.check([sealed], frames)
@@ -53,7 +57,7 @@ struct SegmentReader {
         let file = try Self.reading { () throws(FileFault) in try self.files.file(place.segment) }
         let headerBytes = SegmentFormat.headerBytes(frameCount: Int(place.frameCount))
         let header = try Self.reading { () throws(FileFault) in
-            try file.read(headerBytes, at: place.offset)
+            try file.read(headerBytes, at: place.offset, fromDevice: self.readsDevice)
         }
         guard case .chunk(let record)? = Self.header(header, place.segment, place.offset),
             record.name == name
@@ -86,13 +90,19 @@ struct SegmentReader {
 struct SegmentWalk: Sendable {
     let segment: UInt64
     let file: any File
+    /// Past the system's cache; what a device cannot give is no header.
+    private let readsDevice: Bool
     /// Where the file ended when the walk began.
     let sizeBytes: UInt64
     /// The next boundary to look at.
     private(set) var offset: UInt64
 
-    init(_ segment: UInt64, in files: SegmentFiles, from offset: UInt64 = 0) throws(FileFault) {
+    init(
+        _ segment: UInt64, in files: SegmentFiles, from offset: UInt64 = 0,
+        readsDevice: Bool = false
+    ) throws(FileFault) {
         self.segment = segment
+        self.readsDevice = readsDevice
         self.file = try files.file(segment)
         self.sizeBytes = try self.file.sizeBytes()
         self.offset = offset
@@ -102,7 +112,7 @@ struct SegmentWalk: Sendable {
     mutating func next() throws(FileFault) -> (offset: UInt64, header: SegmentFormat.Header)? {
         while self.offset < self.sizeBytes {
             let offset = self.offset
-            let bytes = try self.file.read(SegmentFormat.mostHeaderBytes, at: offset)
+            let bytes = try self.bytes(at: offset)
             self.offset += UInt64(SegmentFormat.alignment)
             if let header = SegmentReader.header(bytes, self.segment, offset) {
                 return (offset, header)
@@ -111,8 +121,27 @@ struct SegmentWalk: Sendable {
         return nil
     }
 
+    private func bytes(at offset: UInt64) throws(FileFault) -> [UInt8] {
+        do throws(FileFault) {
+            return try self.file.read(
+                SegmentFormat.mostHeaderBytes, at: offset, fromDevice: self.readsDevice)
+        } catch {
+            guard self.readsDevice, case .system = error else { throw error }
+            return []
+        }
+    }
+
     /// Goes on behind a record that was met.
     mutating func pass(_ header: SegmentFormat.Header, at offset: UInt64) {
         self.offset = max(self.offset, offset + UInt64(header.recordBytes))
+    }
+}
+
+extension File {
+    fileprivate func read(
+        _ count: Int, at offset: UInt64, fromDevice: Bool
+    ) throws(FileFault) -> [UInt8] {
+        fromDevice
+            ? try self.readDirectly(count, at: offset) : try self.read(count, at: offset)
     }
 }

@@ -13,9 +13,17 @@ import Primitives
 ///
 /// An index that speaks of segments that are not there was made for others, or the disk has lost
 /// what it had synced. It is emptied, and everything is looked at.
+///
+/// After a failed sync, a sync that succeeds says nothing of what was written before, and the
+/// system's cache shows what the disk may never have (Rebello et al., "Can Applications Recover from
+/// fsync Failures?", ATC '20). The scan then believes the device alone: what it cannot give back is
+/// not entered, and reads go to other copies. From the watermark on is far enough: the index names
+/// nothing that was not synced before, and never says so before its own sync.
 struct SegmentScan {
     let files: SegmentFiles
     let index: ChunkIndex
+    /// The disk has failed a sync since the last start.
+    var readsDevice = false
 
     /// Records whose rows are written together.
     private static let recordsPerBatch = 256
@@ -113,7 +121,8 @@ struct SegmentScan {
         _ segment: UInt64, from start: UInt64, into findings: inout Findings
     ) throws(Fault) {
         var walk = try Fault.onFiles { () throws(FileFault) in
-            let walk = try SegmentWalk(segment, in: self.files, from: start)
+            let walk = try SegmentWalk(
+                segment, in: self.files, from: start, readsDevice: self.readsDevice)
             // Nothing is appended here again: what was reserved behind the end goes back.
             try walk.file.truncate(to: SegmentFormat.alignedUp(walk.sizeBytes))
             try walk.file.sync()
@@ -158,11 +167,12 @@ struct SegmentScan {
         _ record: SegmentFormat.Record, _ position: ChunkIndex.Position
     ) throws(Fault) -> Bool {
         do throws(SegmentReader.Fault) {
-            return try SegmentReader(files: self.files).isWhole(
+            return try SegmentReader(files: self.files, readsDevice: self.readsDevice).isWhole(
                 record.name, at: ChunkIndex.Place(record, position.segment, position.offset))
         } catch {
             switch error {
             case .noRecord: return false
+            case .file(.system) where self.readsDevice: return false
             case .file(let fault): throw .file(fault)
             }
         }

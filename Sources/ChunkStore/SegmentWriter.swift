@@ -235,7 +235,8 @@ extension SegmentWriter.Result {
         again record: SegmentFormat.Record, at place: ChunkIndex.Place
     ) -> SegmentWriter.Answer? {
         do throws(SegmentReader.Fault) {
-            let reader = SegmentReader(files: self.writer.files)
+            // From the device: what only the system's cache has would be called durable here.
+            let reader = SegmentReader(files: self.writer.files, readsDevice: true)
             guard try reader.isWhole(record.name, at: place) else { return nil }
             guard try reader.record(of: record.name, at: place).frames == record.frames else {
                 return .device("chunk \(record.name) is here already, with other bytes")

@@ -15,6 +15,14 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
         package let leader: UInt32?
         package let applied: UInt64
         package let commit: UInt64
+        /// Nil unless the log lacks entries that it had.
+        package let recovering: Recovering?
+    }
+
+    /// Of a log that lacks entries: where it ends and where it had ended, as term/index.
+    package struct Recovering: Decodable, Equatable, Sendable {
+        package let holds: String
+        package let held: String
     }
 
     package struct Store: Decodable, Equatable, Sendable {

@@ -102,12 +102,38 @@ package struct StatusTable: Sendable {
                 "WARNING: \(full.count) nodes are short of disk space; deletes go on, and writes "
                     + "do again once \(TransferText.size(needed)) are free there")
         }
+        lines += self.recoveringLines
         for promise in Self.distinct(self.statuses.map(\.promise)) {
             lines.append("promise: \(TransferText.printable(promise))")
         }
         lines += self.masterKeyLines
         let up = self.statuses.count
         lines.append("\(up) of \(self.asked.count) nodes answer")
+        return lines
+    }
+
+    /// Replicas whose log lacks entries that it had, and what to do where that keeps a group from
+    /// having a leader.
+    private var recoveringLines: [String] {
+        let all = self.statuses.flatMap { status in
+            (status.groups ?? []).map { (node: status.node, group: $0) }
+        }
+        let lacking = all.compactMap { copy in
+            copy.group.recovering.map { (node: copy.node, group: copy.group.group, log: $0) }
+        }.sorted { ($0.group, $0.node) < ($1.group, $1.node) }
+        var lines = lacking.map {
+            "WARNING: group \($0.group) on node \($0.node) is recovering: its log had reached "
+                + "\(TransferText.printable($0.log.held)), and holds "
+                + TransferText.printable($0.log.holds)
+        }
+        let leaderless = Set(lacking.map(\.group)).sorted().filter { group in
+            !all.contains { $0.group.group == group && $0.group.role == "leader" }
+        }
+        lines += leaderless.map {
+            "WARNING: group \($0) has no leader: start the nodes that are down, for whoever holds "
+                + "what these logs had held will lead; if all are up, entries that may have been "
+                + "acknowledged are gone from every disk, and its data has to come from a backup"
+        }
         return lines
     }
 

@@ -64,6 +64,13 @@ package protocol File: AnyObject, Sendable {
     func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(FileFault) -> Int
+    /// Reads whole blocks from the device itself, whatever the system's cache holds for clean; where
+    /// the file system cannot do so, as `read` does. Fewer bytes only at the end of the file.
+    ///
+    /// - Precondition: address, size and offset are multiples of `BlockBuffer.blockBytes`.
+    func readBlocks(
+        into blocks: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(FileFault) -> Int
     /// Writes all buffers one behind the other at `offset`, extending the file as needed.
     func write(_ buffers: [UnsafeRawBufferPointer], at offset: UInt64) throws(FileFault)
     /// Writes whole blocks, taken by the device from where they lie, without a copy in the system's
@@ -95,6 +102,22 @@ package enum FileFault: Error, Equatable, Sendable {
 }
 
 extension File {
+    package func readBlocks(
+        into blocks: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(FileFault) -> Int {
+        BlockBuffer.check(UnsafeRawBufferPointer(blocks), at: offset)
+        return try self.read(into: blocks, at: offset)
+    }
+
+    /// Reads `count` bytes at `offset` from the device itself; fewer only at the end of the file.
+    package func readDirectly(_ count: Int, at offset: UInt64) throws(FileFault) -> [UInt8] {
+        guard count > 0 else { return [] }
+        let before = Int(offset % UInt64(BlockBuffer.blockBytes))
+        let buffer = BlockBuffer(capacityBytes: before + count)
+        let read = try self.readBlocks(into: buffer.bytes, at: offset - UInt64(before))
+        return Array(buffer.bytes[min(before, read)..<min(before + count, read)])
+    }
+
     package func writeBlocks(
         _ blocks: UnsafeRawBufferPointer, at offset: UInt64
     ) throws(FileFault) {

@@ -91,6 +91,33 @@ final class PosixFile: File {
         vectors[vectors.startIndex].iov_len -= left
     }
 
+    func readBlocks(
+        into blocks: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(FileFault) -> Int {
+        BlockBuffer.check(UnsafeRawBufferPointer(blocks), at: offset)
+        self.checkOpen()
+        var done = 0
+        while done < blocks.count, let base = blocks.baseAddress {
+            // At the end of the file a device gives less than a block.
+            guard done % BlockBuffer.blockBytes == 0, let number = self.directNumber() else {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: blocks[done...])
+                return done + (try self.read(into: rest, at: offset + UInt64(done)))
+            }
+            let position = off_t(offset) + off_t(done)
+            let count = pread(number, base + done, blocks.count - done, position)
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                return done
+            } else if errno == EINVAL {
+                self.refuseDirect()
+            } else if errno != EINTR {
+                throw self.fault("pread")
+            }
+        }
+        return done
+    }
+
     func writeBlocks(_ blocks: UnsafeRawBufferPointer, at offset: UInt64) throws(FileFault) {
         BlockBuffer.check(blocks, at: offset)
         self.checkOpen()

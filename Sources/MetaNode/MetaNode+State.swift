@@ -77,7 +77,7 @@ extension MetaNode {
             case .failure(.damaged(let group, let reason)):
                 await self.end(
                     MetaSettings.damagedStatus,
-                    "group \(group): \(reason); check the disk, then replace this node")
+                    "group \(group): \(reason); the next start recovers it from the other nodes")
             }
         }
     }
@@ -148,7 +148,7 @@ extension MetaNode {
             await self.end(
                 MetaSettings.logFailureStatus,
                 "\(what) could not be written: \(fault); what the disk holds is unknown: "
-                    + "check the disk, then wipe this node and let it rejoin")
+                    + "the next start proves it, and recovers from the other nodes what is lost")
         }
     }
 

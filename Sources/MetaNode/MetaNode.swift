@@ -438,8 +438,8 @@ package actor MetaNode {
         self.loop.spawn {
             await self.end(
                 MetaSettings.damagedStatus,
-                "\(reason); this node's copy of the metadata is damaged: keep the others "
-                    + "running, and replace this node")
+                "\(reason); this node's copy of the metadata is damaged: the next start "
+                    + "recovers it from the other nodes")
         }
     }
 

@@ -46,6 +46,10 @@ extension OpenedMeta.Group {
         guard restored.finding.verdict != .dead else {
             throw .damaged("group \(group): \(restored.finding)")
         }
+        if restored.standing.stateGeneration != generation {
+            // Before a row names it: a snapshot that was not installed may have left a state there.
+            try FoundState.clear(group, restored.standing.stateGeneration, settings, files)
+        }
         do throws(StoreFault) {
             if !restored.repairs.isEmpty { try tables.store.write(restored.repairs, .synced) }
         } catch { throw .store("group \(group): \(error)") }
@@ -107,6 +111,17 @@ private struct FoundState {
         self.state?.store.close()
         if self.fault != nil { try Self.setAside(group, before: generation, settings, files) }
         return (try GroupState(opening: group, generation, settings, stores, files), .zero)
+    }
+
+    static func clear(
+        _ group: GroupID, _ generation: UInt64, _ settings: MetaSettings, _ files: any FileSystem
+    ) throws(MetaFault) {
+        let path = "\(settings.directory)/\(GroupState.directory(of: group, generation))"
+        do throws(FileFault) {
+            guard try files.status(path) != nil else { return }
+            try files.removeTree(path)
+            try files.syncDirectory(settings.directory + "/state")
+        } catch { throw .store("\(error)") }
     }
 
     private static func setAside(

@@ -1,5 +1,4 @@
 import IORuntime
-import MetaNode
 import Primitives
 
 /// The agreement between a node's identity and its data: each knows of the other, so that neither
@@ -26,7 +25,6 @@ package struct DataDirectory: Sendable {
 
     private var markerPath: String { self.directory + "/node" }
     private var begunPath: String { self.identityDirectory + "/" + NodeIdentity.File.begun }
-    private var damagedPath: String { self.identityDirectory + "/" + NodeIdentity.File.damaged }
     private var marker: String { "cluster \(self.cluster) node \(self.node)" }
 
     /// Checks the agreement, and makes it at the first start. Blocking.
@@ -34,13 +32,8 @@ package struct DataDirectory: Sendable {
     /// The markers in the data come before `begun` in the identity, which names the parts that have
     /// theirs: after a crash between the two the next start finds data that is ours and goes on.
     package func claim(_ files: any FileSystem) throws(NodeFault) {
-        let damage: String?
         let found: String?
         let begun: String?
-        do throws(FileFault) { damage = try self.text(of: self.damagedPath, files) } catch {
-            throw .file("\(error)")
-        }
-        if let damage { throw .damaged(directory: self.directory, reason: damage) }
         do throws(FileFault) {
             try files.makeDirectoryDurably(self.directory)
             found = try self.text(of: self.markerPath, files)
@@ -84,27 +77,10 @@ package struct DataDirectory: Sendable {
     }
 
     /// Nil when nothing is there.
-    private func text(
+    func text(
         of path: String, _ files: any FileSystem
     ) throws(FileFault) -> String? {
         guard try files.status(path) != nil else { return nil }
         return String(decoding: try files.contents(of: path), as: UTF8.self)
-    }
-
-    /// Notes why the process ends, where it must not simply be started again. A disk that was full
-    /// has damaged nothing.
-    package func noteEnd(_ status: Int32, _ reason: String, _ files: any FileSystem) {
-        guard status != MetaSettings.diskFullStatus else { return }
-        self.markDamaged(reason, files)
-    }
-
-    /// Notes that the disk has failed this node, where the next start sees it: best effort, because
-    /// the process ends whether or not it can be written.
-    package func markDamaged(_ reason: String, _ files: any FileSystem) {
-        do throws(FileFault) {
-            try files.replace(self.damagedPath, with: Array(reason.utf8))
-        } catch {
-            return
-        }
     }
 }

@@ -104,6 +104,8 @@ package final class Node: Sendable {
     package let meta: MetaNode?
     package let store: ChunkStore?
     package let janitor: Janitor?
+    /// Starts that took a failure of the disk and went on by themselves: 0 or 1.
+    package let diskFailuresTaken: Counter
     private let edge: EdgeNode?
     private let admin: HTTPServer
 
@@ -111,8 +113,9 @@ package final class Node: Sendable {
         identity: NodeIdentity, environment: any Environment, registry: MetricsRegistry,
         logger: Logger, switchboard: Switchboard, cluster: ClusterClient, access: ObjectAccess,
         meta: MetaNode?, store: ChunkStore?, janitor: Janitor?, edge: EdgeNode?,
-        admin: HTTPServer
+        admin: HTTPServer, diskFailuresTaken: Counter
     ) {
+        self.diskFailuresTaken = diskFailuresTaken
         self.identity = identity
         self.environment = environment
         self.registry = registry
@@ -143,13 +146,26 @@ package final class Node: Sendable {
             component: "node", minimum: options.logLevel, clock: { environment.wallClock },
             sink: { environment.log($0) }
         ).with(["node": configuration.node])
+        let diskFailuresTaken = registry.counter(
+            "holdfast_disk_failures_taken_total",
+            help: "Starts after the disk had failed the node, that went on by themselves.")
         let data = DataDirectory(
             directory: options.dataDirectory, identityDirectory: options.identityDirectory,
             cluster: configuration.cluster, node: configuration.node,
             parts: (configuration.roles.contains(.meta) ? ["meta"] : [])
                 + (configuration.roles.contains(.store) ? ["chunks"] : []))
         let files = environment.files
-        try await environment.blocking(.disk) { () throws(NodeFault) in try data.claim(files) }
+        let failure = try await environment.blocking(.disk) {
+            () throws(NodeFault) -> DiskFailureNote? in
+            let failure = try data.failureToTake(at: environment.wallClock, files)
+            try data.claim(files)
+            return failure
+        }
+        if let failure {
+            logger.warning(
+                "the disk has failed this node: its logs are proven and its segments read anew",
+                ["reason": failure.reason])
+        }
         let end: ProcessEnd = { status, reason in
             // A disk that hangs must not keep the process alive as a leader that persists nothing.
             loop.spawn {
@@ -175,7 +191,8 @@ package final class Node: Sendable {
             options.access, environment: environment, cluster: cluster, registry: registry)
         let roles = Roles(
             identity: identity, options: options, environment: environment, loop: loop,
-            stores: stores, registry: registry, logger: logger, end: end)
+            stores: stores, registry: registry, logger: logger, end: end,
+            isAfterDiskFailure: failure != nil)
         let meta = try await roles.openMeta(peers: switchboard, cluster)
         if let meta {
             let watch = MasterKeyWatch(
@@ -185,6 +202,12 @@ package final class Node: Sendable {
             loop.spawn { await watch.run(on: loop) }
         }
         let store = try await roles.openStore()
+        if let failure {
+            try await environment.blocking(.disk) { () throws(NodeFault) in
+                try data.tookFailure(failure, at: environment.wallClock, files)
+            }
+            diskFailuresTaken.add()
+        }
         calls.serve(meta: meta, store: store.map { StoreNode(store: $0) }, cluster: cluster)
         do throws(StreamFault) { try switchboard.listen(on: configuration.peer) } catch {
             throw .cannotListen(configuration.peer, "\(error)")
@@ -203,7 +226,8 @@ package final class Node: Sendable {
         let node = Node(
             identity: identity, environment: environment, registry: registry, logger: logger,
             switchboard: switchboard, cluster: cluster, access: access, meta: meta, store: store,
-            janitor: store.map { roles.makeJanitor($0, cluster) }, edge: edge, admin: admin)
+            janitor: store.map { roles.makeJanitor($0, cluster) }, edge: edge, admin: admin,
+            diskFailuresTaken: diskFailuresTaken)
         loop.spawn { await node.joinCluster() }
         node.janitor?.start()
         return node
@@ -242,6 +266,7 @@ private struct Roles {
     let registry: MetricsRegistry
     let logger: Logger
     let end: ProcessEnd
+    let isAfterDiskFailure: Bool
 
     private var configuration: NodeConfiguration { self.identity.configuration }
 
@@ -286,7 +311,7 @@ private struct Roles {
         try await self.makeDirectory(directory)
         let settings = ChunkStoreSettings(
             directory: directory, reserveBytes: self.options.reserveBytes,
-            segmentBytes: self.options.segmentBytes)
+            segmentBytes: self.options.segmentBytes, mustReadDevice: self.isAfterDiskFailure)
         do throws(ChunkStoreFault) {
             let store = try await ChunkStore.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,

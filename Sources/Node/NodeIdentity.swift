@@ -16,7 +16,7 @@ import Wire
 /// | `master.keys` | the master keys, see `MasterKeyRing`; on meta nodes only                   |
 /// | `bootstrap`   | the cluster's first facts, for the first leaders of its groups             |
 /// | `begun`       | made at the first start: from then on there is data that belongs to us     |
-/// | `damaged`     | made when the node's disk failed it: why it must not start again           |
+/// | `damaged`     | made when the node's disk failed it, see `DiskFailureNote`                 |
 package struct NodeIdentity: Sendable {
     package let configuration: NodeConfiguration
     package let authority: String
@@ -47,8 +47,10 @@ package enum NodeFault: Error, Equatable, Sendable, CustomStringConvertible {
     case foreignData(directory: String, found: String, expected: String)
     /// The node has run before, and its data is gone while its vote still counts.
     case dataGone(directory: String)
-    /// The disk failed this node before; why.
+    /// The node may have forgotten a vote; what shows it.
     case damaged(directory: String, reason: String)
+    /// The disk failed this node again, soon after it had gone on from a failure; the last reason.
+    case diskFailing(directory: String, reason: String, note: String)
     case cannotListen(SocketAddress, String)
     case store(String)
     case stopped(String)
@@ -66,9 +68,14 @@ package enum NodeFault: Error, Equatable, Sendable, CustomStringConvertible {
                 + "that forgot its vote can lose acknowledged writes. Bring the directory back, or "
                 + "leave this node down and keep the others running"
         case .damaged(let directory, let reason):
-            "\(directory) is damaged (\(reason)): a copy that may have lost synced writes must not "
-                + "vote. Keep the other nodes running; to give this one up for good, wipe "
-                + "\(directory) and replace the node by one with a new identity"
+            "\(directory) is damaged (\(reason)): this node may have forgotten a vote, so it must "
+                + "not come back under its id. Keep the other nodes running; where the cluster was "
+                + "made, run `holdfast node remove ID --lost`, then `holdfast node add`"
+        case .diskFailing(let directory, let reason, let note):
+            "the disk under \(directory) has failed again within an hour (\(reason)). Check the "
+                + "disk; to start once more, remove \(note); to give this node up, run "
+                + "`holdfast node remove ID --lost` where the cluster was made, then `holdfast node "
+                + "add`"
         case .cannotListen(let address, let reason):
             "cannot listen on \(address): \(reason); free the port or choose another"
         case .store(let reason): "the node's store cannot be opened: \(reason)"

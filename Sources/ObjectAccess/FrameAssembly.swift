@@ -4,13 +4,13 @@ import Primitives
 
 /// The plain bytes of a run of a chunk's frames, put together from what one or several copies sent.
 /// No frame is taken that its tag does not prove.
-struct FrameAssembly {
+package struct FrameAssembly {
     private let places: FramePlaces
     private var plain: [UInt8] = []
     /// By place in the run, from the first answer on.
     private var isProven: [Bool] = []
 
-    init(
+    package init(
         _ frames: Range<Int>, of layout: SealedLayout, name: ChunkName, bucketKey: SymmetricKey
     ) {
         self.places = FramePlaces(
@@ -25,7 +25,7 @@ struct FrameAssembly {
     ///   - lengths: the sealed size of each of them; 0 where its checksum at rest did not hold.
     ///   - body: those that have a size, one behind the other, in pieces of any size.
     /// - Returns: the frames of `asked` that it did not bring, and why.
-    mutating func take(
+    package mutating func take(
         _ asked: Range<Int>, lengths: [Int], body: [[UInt8]]
     ) -> [(frame: Int, fault: ChunkFault)] {
         guard lengths.count == asked.count,
@@ -56,7 +56,7 @@ struct FrameAssembly {
     }
 
     /// All of the run; to be called when every frame is there.
-    consuming func finish() -> [UInt8] {
+    package consuming func finish() -> [UInt8] {
         invariant(self.isProven.allSatisfy(\.self), "only proven frames are handed out")
         return self.plain
     }

@@ -33,45 +33,4 @@ package struct SealedChunk: Sendable {
         var draft = ChunkDraft(plain)
         self = draft.seal(name, bucketKey: bucketKey, isCompressing: isCompressing)
     }
-
-    /// Opens a run of frames into plain bytes. Nothing leaves unless every tag holds, and every
-    /// frame has the plain length that its place demands.
-    ///
-    /// - Parameters:
-    ///   - sealed: just those frames, sealed.
-    ///   - lengths: of each of them, sealed.
-    package static func open(
-        _ sealed: [UInt8], lengths: [UInt32], frames: Range<Int>, of layout: SealedLayout,
-        name: ChunkName, bucketKey: SymmetricKey
-    ) throws(ChunkFault) -> [UInt8] {
-        guard
-            lengths.count == frames.count, sealed.count == lengths.reduce(0, { $0 + Int($1) }),
-            frames.upperBound <= layout.frameCount
-        else { throw .notAuthentic(name, frame: frames.lowerBound) }
-        let codec = FrameCodec(chunk: name, bucketKey: bucketKey)
-        let plainBytes = frames.reduce(0) { $0 + layout.plainRange(ofFrame: $1).count }
-        var failed: Int?
-        let plain = [UInt8](unsafeUninitializedCapacity: plainBytes) { output, count in
-            sealed.withUnsafeBytes { input in
-                var start = 0
-                for (frame, length) in zip(frames, lengths) {
-                    let from = UnsafeRawBufferPointer(rebasing: input[start..<start + Int(length)])
-                    let wanted = layout.plainRange(ofFrame: frame).count
-                    let to = UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(output)[count..<count + wanted])
-                    guard
-                        codec.open(
-                            from, number: frame, isLast: frame == layout.frameCount - 1, into: to)
-                    else {
-                        failed = frame
-                        return
-                    }
-                    start += from.count
-                    count += wanted
-                }
-            }
-        }
-        if let failed { throw .notAuthentic(name, frame: failed) }
-        return plain
-    }
 }

@@ -50,6 +50,23 @@ extension FileContent {
         return count
     }
 
+    /// As `read`, from the device: pages that the system takes for clean, because a sync of them
+    /// failed, are as the disk has them. Those that are dirty are written out first, so they are as
+    /// processes see them.
+    func readDevice(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        let count = self.read(into: buffer, at: offset)
+        let dirty = Set(self.touchedPages())
+        for page in self.pageRange(offset..<offset + count) where !dirty.contains(page) {
+            guard let durable = self.durablePages[page] else { continue }
+            let bytes = durable ?? Self.zeroPage
+            let start = page * Self.pageBytes
+            for position in max(start, offset)..<min(start + Self.pageBytes, offset + count) {
+                buffer[position - offset] = bytes[position - start]
+            }
+        }
+        return count
+    }
+
     /// Pages that a write of the range would have to find room for.
     func newPages(for range: Range<Int>) -> Int {
         self.pageRange(range).count { $0 >= self.pages.count || self.pages[$0] == nil }
@@ -166,6 +183,15 @@ extension FileContent {
             }
             start = end
         }
+    }
+
+    /// Damages a byte in what the system's cache holds; the disk has it right.
+    mutating func flipInCache(_ mask: UInt8, at offset: UInt64) {
+        self.keepDurable(self.pageRange(Int(offset)..<Int(offset) + 1))
+        let (page, position) = Int(offset).quotientAndRemainder(dividingBy: Self.pageBytes)
+        guard var bytes = self.pages[page] else { return }
+        bytes[position] ^= mask
+        self.set(page, bytes)
     }
 
     /// Damages a byte in what is visible and in what is durable.

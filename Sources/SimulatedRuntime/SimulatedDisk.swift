@@ -158,6 +158,17 @@ extension SimulatedDisk {
         return true
     }
 
+    /// Changes bits of one byte in the system's cache, until that is given up. False when the file
+    /// has no such byte.
+    @discardableResult
+    package func flipCachedBits(_ mask: UInt8, in path: String, at offset: UInt64) -> Bool {
+        guard let file = self.tree.file(path), offset < file.content.sizeBytes else {
+            return false
+        }
+        file.content.flipInCache(mask, at: offset)
+        return true
+    }
+
     /// Changes one bit somewhere in the file and says where; nil when there is nothing to change.
     @discardableResult
     package func flipRandomBit(in path: String) -> UInt64? {

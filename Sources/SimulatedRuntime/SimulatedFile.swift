@@ -39,12 +39,24 @@ package final class SimulatedFile: File, @unchecked Sendable {
     package func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(FileFault) -> Int {
+        try self.read(into: buffer) { $0.read(into: buffer, at: Int(clamping: offset)) }
+    }
+
+    package func readBlocks(
+        into blocks: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(FileFault) -> Int {
+        try self.read(into: blocks) { $0.readDevice(into: blocks, at: Int(clamping: offset)) }
+    }
+
+    private func read(
+        into buffer: UnsafeMutableRawBufferPointer, _ body: (FileContent) -> Int
+    ) throws(FileFault) -> Int {
         try self.begin(.read(sizeBytes: buffer.count), "pread")
         let conditions = self.disk.conditions
         if self.disk.generator.chance(conditions.readFailureProbability) {
             throw SimulatedFileSystem.deviceFault("pread", self.path)
         }
-        let count = self.file.content.read(into: buffer, at: Int(clamping: offset))
+        let count = body(self.file.content)
         if count > 0, self.disk.generator.chance(conditions.bitFlipOnReadProbability) {
             let position = self.disk.generator.below(count)
             buffer[position] ^= 1 << UInt8(self.disk.generator.below(8))

@@ -206,7 +206,7 @@ extension NodeFault {
     fileprivate var mayPass: Bool {
         switch self {
         case .file, .store, .cannotListen, .stopped: true
-        case .identity, .foreignData, .dataGone, .damaged: false
+        case .identity, .foreignData, .dataGone, .damaged, .diskFailing: false
         }
     }
 }

@@ -88,6 +88,38 @@ struct RecoveryTests {
         #expect(status.sealedBytes == sealedBytes, "\(comment)")
     }
 
+    /// How often, of forty, a chunk is gone after a power cut whose put was acknowledged by the
+    /// process that came after a failed sync.
+    private func losses(readingDevice: Bool) -> Int {
+        (1...40 as ClosedRange<UInt64>).count { seed in
+            let machine = self.machine(seed: seed)
+            machine.simulator.allowsTermination = true
+            var taking = machine
+            taking.settings.mustReadDevice = readingDevice
+            let chunk = Self.chunks[4]
+            machine.run { store in
+                #expect(await store.put(Self.chunks[0]) == .stored)
+                machine.node.disk.failingSync = 0
+                _ = await store.put(chunk)
+            }
+            #expect(machine.node.terminations.count == 1)
+            taking.run { store in #expect(await store.put(chunk) == .stored) }
+            machine.node.powerCut()
+            let isThere = Notes<Bool>()
+            machine.run { store in
+                #expect(await store.holds(Self.chunks[0]))
+                let (answer, bytes) = await store.read(chunk)
+                isThere.add(answer == chunk.found() && bytes == chunk.sealed)
+            }
+            machine.simulator.discard()
+            return isThere.all != [true]
+        }
+    }
+
+    @Test func `after a failed sync only what the device gives back is called stored`() {
+        #expect(self.losses(readingDevice: true) == 0)
+    }
+
     @Test func `a lost index is made anew from the segments`() throws {
         let machine = self.machine(seed: 1)
         self.work(machine, Notes())

@@ -54,6 +54,28 @@ struct UpkeepTests {
         for chunk in chunks { model.deleted.add(chunk) }
     }
 
+    @Test func `what the cache has wrong is moved as the device has it`() throws {
+        let machine = self.machine(seed: 1)
+        let live = TestChunk(1, plainBytes: 4000)
+        machine.run { store in
+            #expect(await store.put(live) == .stored)
+            for number in 2...12 {
+                _ = await store.put(TestChunk(UInt64(number), plainBytes: 4000))
+            }
+        }
+        let first = machine.segments[0]
+        #expect(machine.node.disk.flipCachedBits(1, in: first, at: 200))
+        machine.run { store in
+            try await store.delete((2...12).map { TestChunk(UInt64($0)).name })
+            await store.upkeepFinished()
+            #expect(!machine.segments.contains(first), "its segment is gone")
+            let (answer, bytes) = await store.read(live)
+            #expect(answer == live.found())
+            let isSame = bytes == live.sealed
+            #expect(isSame)
+        }
+    }
+
     @Test func `emptied segments go, and what was live in them is read elsewhere`() throws {
         let machine = self.machine(seed: 1)
         let emptied = Notes<UInt64>()

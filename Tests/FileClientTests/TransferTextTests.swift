@@ -62,6 +62,33 @@ import Testing
         #expect(TransferText.printable("a\u{1B}[2Jé\n\u{9B}") == "a\\u{1b}[2Jé\\u{a}\\u{9b}")
     }
 
+    @Test func `the table names logs that are recovering, and what to do without a leader`() throws
+    {
+        func lines(_ role: String) throws -> [String] {
+            let status = """
+                {"node":1,"cluster":"ff","zone":"a","version":"1.0","promise":"any two of five",
+                 "groups":[{"group":1,"role":"follower","term":3,"applied":4,"commit":4,
+                 "recovering":{"holds":"2/4","held":"3/9"}},
+                 {"group":2,"role":"\(role)","term":3,"applied":4,"commit":4},
+                 {"group":1,"role":"\(role)","term":3,"applied":4,"commit":4}]}
+                """
+            let address = SocketAddress(host: "10.0.0.1", port: 9000)
+            let table = StatusTable([
+                AskedNode(
+                    address, .success(try #require(NodeStatus(json: Array(status.utf8)))))
+            ])
+            return table.lines.filter { $0.hasPrefix("WARNING") }
+        }
+        let lacking =
+            "WARNING: group 1 on node 1 is recovering: its log had reached 3/9, and holds 2/4"
+        #expect(try lines("leader") == [lacking])
+        let leaderless = try lines("follower")
+        #expect(leaderless.first == lacking)
+        #expect(
+            leaderless.last?.hasPrefix("WARNING: group 1 has no leader: start the nodes") == true)
+        #expect(leaderless.count == 2)
+    }
+
     @Test func `the table shows every node, every group and the promise`() throws {
         func status(_ node: Int, _ role: String, applied: Int) -> String {
             """

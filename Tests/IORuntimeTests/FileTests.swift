@@ -57,6 +57,10 @@ import Testing
                 [UInt8](repeating: 1, count: 4096) + [UInt8](repeating: 2, count: 12_288)
                 + [UInt8](repeating: 1, count: 3616)
             #expect(try file.read(30_000, at: 0) == expected)
+            // And back, from the device.
+            #expect(try file.readDirectly(30_000, at: 0) == expected)
+            #expect(try file.readDirectly(5000, at: 4090) == Array(expected[4090..<9090]))
+            #expect(try file.readDirectly(10, at: 20_000) == [])
         }
     }
 
@@ -66,6 +70,9 @@ import Testing
             let bytes = UnsafeRawBufferPointer(blocks.bytes)
             // Devices of this kind refuse O_DIRECT.
             try files.open("/dev/null", .update).writeBlocks(bytes, at: 0)
+            #expect(
+                try files.open("/dev/zero", .read).readDirectly(10, at: 3)
+                    == [UInt8](repeating: 0, count: 10))
             #expect(throws: FileFault.full(path: "/dev/full")) {
                 try files.open("/dev/full", .update).writeBlocks(bytes, at: 0)
             }

@@ -71,20 +71,17 @@ import Testing
         /// What the marker in the data says; nil: there is none.
         let marker: String?
         let hasBegun: Bool
-        let isDamaged: Bool
         let outcome: Outcome
 
-        init(_ marker: String?, begun: Bool, damaged: Bool = false, _ outcome: Outcome) {
+        init(_ marker: String?, begun: Bool, _ outcome: Outcome) {
             self.marker = marker
             self.hasBegun = begun
-            self.isDamaged = damaged
             self.outcome = outcome
         }
     }
 
     enum Outcome: Equatable, Sendable {
         case claimed
-        case damaged
         case foreign
         case gone
     }
@@ -101,11 +98,6 @@ import Testing
         Case(Self.foreign, begun: true, .foreign),
         Case(Self.foreign, begun: false, .foreign),
         Case("", begun: true, .foreign),
-        // Damage outweighs all.
-        Case(nil, begun: false, damaged: true, .damaged),
-        Case(nil, begun: true, damaged: true, .damaged),
-        Case("ours", begun: true, damaged: true, .damaged),
-        Case(Self.foreign, begun: true, damaged: true, .damaged),
     ])
     func `a node takes data that is its own, and no other`(given: Case) throws {
         let disk = try self.disk()
@@ -115,9 +107,6 @@ import Testing
             try disk.files.replace("/data/node", with: Array(marker.utf8))
         }
         if given.hasBegun { try disk.files.replace("/identity/begun", with: []) }
-        if given.isDamaged {
-            try disk.files.replace("/identity/damaged", with: Array("fsync failed".utf8))
-        }
         let outcome = try self.outcome(disk, expectedMarker: marker)
         #expect(outcome == given.outcome)
         if outcome == .claimed {
@@ -132,7 +121,6 @@ import Testing
         let directory = try self.directory()
         do throws(NodeFault) { try directory.claim(disk.files) } catch {
             switch error {
-            case .damaged("/data", reason: "fsync failed"): return .damaged
             case .foreignData("/data", found: expectedMarker, expected: self.ours): return .foreign
             case .dataGone("/data"): return .gone
             default: throw error
@@ -151,26 +139,57 @@ import Testing
         }
     }
 
-    @Test func `a node that ended for want of room starts again, one whose disk failed does not`()
-        throws
-    {
+    private func note(_ disk: TestDisk, at seconds: Int64) throws -> DiskFailureNote? {
+        try self.directory().failureToTake(
+            at: Timestamp(milliseconds: seconds * 1000), disk.files)
+    }
+
+    @Test func `a node that ended for want of room starts as if nothing had been`() throws {
         let disk = try self.disk()
-        try self.directory().claim(disk.files)
         try self.directory().noteEnd(MetaSettings.diskFullStatus, "no room", disk.files)
-        try self.directory().claim(disk.files)
-        try self.directory().noteEnd(MetaSettings.logFailureStatus, "sync failed", disk.files)
-        #expect(throws: NodeFault.damaged(directory: "/data", reason: "sync failed")) {
-            try self.directory().claim(disk.files)
+        #expect(try self.note(disk, at: 0) == nil)
+    }
+
+    @Test func `a failed disk is taken by the next start, and once`() throws {
+        let disk = try self.disk()
+        #expect(try self.note(disk, at: 0) == nil)
+        try self.directory().noteEnd(MetaSettings.logFailureStatus, "sync\nfailed", disk.files)
+        disk.powerCut()
+        // Starts that end before they are through find it again.
+        for _ in 1...2 {
+            #expect(
+                try self.note(disk, at: 10)
+                    == DiskFailureNote(isOpen: true, reason: "sync\nfailed"))
+        }
+        let note = try #require(try self.note(disk, at: 10))
+        try self.directory().tookFailure(note, at: Timestamp(milliseconds: 10_000), disk.files)
+        disk.powerCut()
+        #expect(try self.note(disk, at: 11) == nil)
+    }
+
+    @Test(arguments: [(-1, false), (0, false), (3599, false), (3600, true)] as [(Int64, Bool)])
+    func `a disk that fails again soon is left to a person`(after: Int64, isTaken: Bool) throws {
+        let disk = try self.disk()
+        let data = try self.directory()
+        data.noteEnd(MetaSettings.logFailureStatus, "first", disk.files)
+        let first = try #require(try self.note(disk, at: 100))
+        try data.tookFailure(first, at: Timestamp(milliseconds: 100_000), disk.files)
+        data.noteEnd(MetaSettings.logFailureStatus, "second", disk.files)
+        if isTaken {
+            #expect(try self.note(disk, at: 100 + after)?.reason == "second")
+        } else {
+            #expect(
+                throws: NodeFault.diskFailing(
+                    directory: "/data", reason: "second", note: "/identity/damaged")
+            ) { try self.note(disk, at: 100 + after) }
+            // A person who has looked at the disk removes the note.
+            try disk.files.remove("/identity/damaged")
+            #expect(try self.note(disk, at: 100 + after) == nil)
         }
     }
 
-    @Test func `a node that noted damage does not start again`() throws {
-        let disk = try self.disk()
-        try self.directory().claim(disk.files)
-        try self.directory().markDamaged("the disk failed", disk.files)
-        disk.powerCut()
-        #expect(throws: NodeFault.damaged(directory: "/data", reason: "the disk failed")) {
-            try self.directory().claim(disk.files)
-        }
+    @Test(arguments: ["", "the disk is on fire", "open", "open\n-", "open\nsoon\nwhy"])
+    func `a note that nobody understands is still one`(text: String) {
+        #expect(DiskFailureNote(text: text) == DiskFailureNote(isOpen: true, reason: text))
     }
 }

@@ -135,4 +135,15 @@ struct SealedChunkTests {
 
 extension SealedChunk {
     fileprivate var joined: [UInt8] { Array(self.sealed.joined()) }
+
+    /// Opens a run of frames as a reader does; the first frame's fault when one does not hold.
+    fileprivate static func open(
+        _ sealed: [UInt8], lengths: [UInt32], frames: Range<Int>, of layout: SealedLayout,
+        name: ChunkName, bucketKey: SymmetricKey
+    ) throws(ChunkFault) -> [UInt8] {
+        var assembly = FrameAssembly(frames, of: layout, name: name, bucketKey: bucketKey)
+        let bad = assembly.take(frames, lengths: lengths.map { Int($0) }, body: [sealed])
+        if let first = bad.first { throw first.fault }
+        return assembly.finish()
+    }
 }

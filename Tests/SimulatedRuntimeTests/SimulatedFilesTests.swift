@@ -238,7 +238,9 @@ struct SimulatedFilesTests {
             expect(FileFault.system(call: "fdatasync", path: "/f", errno: 5)) { try file.sync() }
             try file.sync()
             #expect(try file.read(1, at: 0) == [2])
+            let onDevice = try file.readDirectly(1, at: 0)
             machine.cutPower()
+            #expect(try machine.bytes("/f") == onDevice, "the device was asked")
             if try machine.bytes("/f") == [1] { losses += 1 }
         }
         #expect((1..<40).contains(losses))
