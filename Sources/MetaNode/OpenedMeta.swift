@@ -310,28 +310,3 @@ extension GroupState {
         }
     }
 }
-
-/// What decides how much of a log is kept.
-struct TruncationBounds: Sendable {
-    /// What every voter's log is known to hold.
-    let heldByAll: LogIndex
-    /// Entries kept behind it, for followers a little behind.
-    let entriesKept: UInt64
-    /// Entries kept for voters that are slow or away.
-    let entriesKeptForSlow: UInt64
-    /// The last entry that may end so that the bytes kept for such voters stay behind it.
-    let sizeBound: LogIndex
-    /// The entry behind which a snapshot, held ready for somebody, goes on.
-    let pin: LogIndex?
-
-    /// The last entry that nobody needs, given that the state holds all through `durable`; zero when
-    /// there is none.
-    func lastNeedless(durable: LogIndex) -> LogIndex {
-        func before(_ index: LogIndex, _ count: UInt64) -> LogIndex {
-            LogIndex(index.rawValue > count ? index.rawValue - count : 0)
-        }
-        let held = before(min(durable, self.heldByAll), self.entriesKept)
-        let bounded = max(before(durable, self.entriesKeptForSlow), min(self.sizeBound, durable))
-        return min(max(held, bounded), self.pin ?? durable)
-    }
-}

@@ -75,7 +75,8 @@ package struct NewCluster: Sendable {
         let master = MasterKey(masterKey)
         self.bootstrap = try Self.bootstrap(
             cluster: cluster, nodes: nodes, dataGroups: dataGroups, accessKey: self.accessKey,
-            secret: self.secret, linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
+            secret: self.secret, linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes),
+            master: master,
             randomness: randomness)
         let voters = Self.voters(of: nodes)
         let peers = Dictionary(uniqueKeysWithValues: nodes.map { ($0.node, $0.peer) })
@@ -133,7 +134,8 @@ package struct NewCluster: Sendable {
     ///   - partitionBits: the base-2 logarithm of the number of partitions, fixed for ever.
     package static func bootstrap(
         cluster: ClusterID, nodes: [NodePlan], dataGroups: Int = Self.defaultDataGroups,
-        accessKey: String, secret: String, linkSeed: [UInt8], master: MasterKey, partitionBits: Int = 16,
+        accessKey: String, secret: String, linkSeed: [UInt8], master: MasterKey,
+        partitionBits: Int = 16,
         randomness: (Int) -> [UInt8]
     ) throws(Fault) -> Bootstrap {
         guard let linkKey = Ed25519PrivateKey(seed: linkSeed) else {

@@ -13,7 +13,8 @@ extension Subcommand {
         help: """
             holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
                           [--largest-body-mib N] [--compression on|off] [--reserve-mib N]
-                          [--low-space-mib N] [--ballast-mib N] [--log-level LEVEL]
+                          [--low-space-mib N] [--ballast-mib N] [--log-kept-entries N]
+                          [--log-kept-mib N] [--snapshot-rate-mib N] [--log-level LEVEL]
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
             then finishes what it is doing, within 10 s, and ends with status 0. A second signal
@@ -38,6 +39,14 @@ extension Subcommand {
                                  65536; 256 when not given
               --ballast-mib N    disk space that metadata keeps aside and gives back then, so that
                                  deletes go on, 0 to 65536; 128 when not given
+              --log-kept-entries N
+                                 log entries of a group kept for voters that are slow or away,
+                                 1000 to 100000000; 100000 when not given
+              --log-kept-mib N   the same in size, 1 to 65536; 64 when not given. Who lacks more
+                                 than either is given the whole state
+              --snapshot-rate-mib N
+                                 how fast this node fetches such a state, 1 to 65536 a second;
+                                 64 when not given
               --log-level LEVEL  debug, info, warning or error; info when not given
 
             How long chunks that nobody needs stay, as 90s, 15m, 6h or 7d; at least a second:
@@ -70,7 +79,7 @@ extension Subcommand {
             values: [
                 "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
                 "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
-            ] + NodeOptions.deletionSettings),
+            ] + NodeOptions.logSettings + NodeOptions.deletionSettings),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
             try await NodeCommand(options).run(in: environment)
@@ -108,6 +117,7 @@ private struct NodeCommand {
             }
             if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
             try Self.setSpace(in: &options, from: sources)
+            try options.readLogSettings(sources)
             try options.readDeletionSettings(sources)
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {

@@ -3,6 +3,7 @@ import ChunkProtocol
 import ChunkStore
 import Cryptography
 import IORuntime
+import MetaNode
 import Node
 import ObjectAccess
 import PeerTransport
@@ -146,6 +147,33 @@ extension RareEvent {
         let found = try await stage.succeed { await $0.get(large, through: holder) }
         #expect(found.body == bytes(700_000))
         #expect(store.counters.framesRead.value > 0)
+    }
+
+    static let snapshotInstalled = RareEvent(
+        "a node that was away for longer than the logs reach is given a state",
+        "holdfast_snapshots_installed_total",
+        on: {
+            var settings = SimulatedClusterSettings()
+            settings.log.entriesKeptForSlow = 20
+            settings.log.snapshots.pieceBytes = 16 << 10
+            return try Stage(seed: 18, settings)
+        }
+    ) { stage in
+        let leader = try await stage.leader()
+        let away = stage.others(than: leader)[0]
+        away.crash()
+        var objects: [ObjectKey: [UInt8]] = [:]
+        for number in 0..<60 {
+            let (name, body) = (try key("small-\(number)"), bytes(2_000, UInt64(number)))
+            try await stage.succeed { await $0.put(name, body, through: leader) }
+            objects[name] = body
+        }
+        away.restart()
+        stage.cluster.start(away)
+        try await stage.wait("a state is installed") {
+            $0.sum(of: "holdfast_snapshots_installed_total") > 0
+        }
+        try await stage.expect(objects)
     }
 
     static let certificateRefused = RareEvent(

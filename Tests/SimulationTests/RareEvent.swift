@@ -33,7 +33,7 @@ struct RareEvent: Sendable, CustomTestStringConvertible {
     /// All of them; `ops/COUNTERS.md` has the same, for who watches a cluster.
     static let all: [RareEvent] = [
         .handoffWrite, .hedgedRead, .condemnedCommit, .sessionHit, .indexRebuilt,
-        .certificateRefused, .frameRefused,
+        .certificateRefused, .frameRefused, .snapshotInstalled,
     ]
 }
 
