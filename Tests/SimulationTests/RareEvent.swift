@@ -33,7 +33,8 @@ struct RareEvent: Sendable, CustomTestStringConvertible {
     /// All of them; `ops/COUNTERS.md` has the same, for who watches a cluster.
     static let all: [RareEvent] = [
         .handoffWrite, .hedgedRead, .condemnedCommit, .sessionHit, .indexRebuilt,
-        .certificateRefused, .frameRefused, .snapshotInstalled,
+        .certificateRefused, .frameRefused, .snapshotInstalled, .streamReset, .fillRefused,
+        .staleSlot,
     ]
 }
 
