@@ -31,6 +31,13 @@ package struct Failover: Sendable {
         package let ledGroups: [UInt32]
         /// Until every bucket had taken a write; nil when one took none in `recoveryTimeout`.
         package let recovery: Duration?
+
+        package init(blow: Blow, node: NodeID, ledGroups: [UInt32], recovery: Duration?) {
+            self.blow = blow
+            self.node = node
+            self.ledGroups = ledGroups
+            self.recovery = recovery
+        }
     }
 
     /// Between two blows, with all nodes back.
