@@ -20,7 +20,7 @@ package struct InvalidationRing: Sendable {
 
     /// A ring that remembers nothing yet: of a state at `index`.
     package init(at index: LogIndex, capacity: Int = InvalidationRing.capacity) {
-        invariant(capacity >= InvalidationNews.mostMarks, "every entry has room in the ring")
+        invariant(capacity > 0, "a ring remembers something")
         self.floor = index
         self.through = index
         self.capacity = capacity
@@ -37,7 +37,7 @@ package struct InvalidationRing: Sendable {
     package mutating func append(_ names: [NameMark], at index: LogIndex) {
         invariant(index == self.through.next, "entries are applied without a gap")
         self.through = index
-        let isTooMuch = names.count > InvalidationNews.mostMarks
+        let isTooMuch = names.count > min(InvalidationNews.mostMarks, self.capacity)
         let names = isTooMuch ? [.everything] : names
         while self.count + names.count > self.capacity { self.forgetOldestEntry() }
         for name in names { self.marks.append(InvalidationMark(index: index, name: name)) }

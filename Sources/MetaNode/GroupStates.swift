@@ -10,9 +10,13 @@ package struct GroupState: Sendable {
     package let generation: UInt64
     package let store: any OrderedStore
     let catalog: Catalog
-    let feed = InvalidationFeed()
+    let feed: InvalidationFeed
 
-    init(group: GroupID, generation: UInt64, store: any OrderedStore) {
+    /// - Parameter invalidationsKept: names that its feed remembers.
+    init(
+        group: GroupID, generation: UInt64, store: any OrderedStore, invalidationsKept: Int
+    ) {
+        self.feed = InvalidationFeed(capacity: invalidationsKept)
         self.group = group
         self.generation = generation
         self.store = store

@@ -19,11 +19,17 @@ final class InvalidationFeed: Sendable {
 
     private let state = Mutex(State())
     private let waiters = IndexWaiters()
+    private let capacity: Int
+
+    /// - Parameter capacity: names that are remembered.
+    init(capacity: Int) { self.capacity = capacity }
 
     /// The state has applied this index, and nothing was fed yet.
     func begin(at index: LogIndex) {
         self.state.withLock { state in
-            if state.ring == nil { state.ring = InvalidationRing(at: index) }
+            if state.ring == nil {
+                state.ring = InvalidationRing(at: index, capacity: self.capacity)
+            }
         }
         self.waiters.reached(index)
     }

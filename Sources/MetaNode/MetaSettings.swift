@@ -1,3 +1,4 @@
+import CachePolicy
 import Catalog
 import Consensus
 import IORuntime
@@ -90,6 +91,8 @@ package struct MetaLogSettings: Sendable, Equatable {
     package var reclaimBytes = 1 << 20
     /// Bytes of a log kept in memory behind what is applied, for followers a little behind.
     package var cachedBytes = 16 << 20
+    /// Names that entries invalidated, remembered of each group for the edges that follow it.
+    package var invalidationsKept = InvalidationRing.capacity
 
     package init() {}
 }

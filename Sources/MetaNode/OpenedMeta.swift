@@ -149,7 +149,9 @@ extension GroupState {
         let store = try OpenedMeta.open(
             "\(settings.directory)/\(Self.directory(of: group, generation))", Self.options,
             stores, files)
-        self.init(group: group, generation: generation, store: store)
+        self.init(
+            group: group, generation: generation, store: store,
+            invalidationsKept: settings.log.invalidationsKept)
     }
 
     static let options = StoreOptions(
