@@ -33,23 +33,41 @@ package struct Catalog: Sendable {
         return try self.apply(entry, at: index, term: term, reading: reader)
     }
 
-    package func apply(
-        _ entry: CatalogEntry, at index: LogIndex, term: Term, reading reader: any OrderedReader
-    ) throws(StoreFault) -> Applied {
+    /// The beginning of an entry's application.
+    private func application(
+        at index: LogIndex, term: Term, time: Timestamp, reading reader: any OrderedReader
+    ) throws(StoreFault) -> EntryApplication {
         let before = try CatalogView(reader).applied() ?? .start
         invariant(index > before.index, "entry \(index) is applied after \(before.index)")
 
         // Never below the last: a leader whose clock is behind that of its predecessor does not turn
         // time back.
-        let now = AppliedPosition(
-            index: index, term: term, time: max(before.time, entry.timestamp))
-        var application = EntryApplication(group: self.group, position: now, over: reader)
+        let now = AppliedPosition(index: index, term: term, time: max(before.time, time))
+        return EntryApplication(group: self.group, position: now, over: reader)
+    }
+
+    package func apply(
+        _ entry: CatalogEntry, at index: LogIndex, term: Term, reading reader: any OrderedReader
+    ) throws(StoreFault) -> Applied {
+        var application = try self.application(
+            at: index, term: term, time: entry.timestamp, reading: reader)
         var results: [CommandResult] = []
         results.reserveCapacity(entry.commands.count)
         for (ordinal, command) in entry.commands.enumerated() {
             results.append(try application.perform(command, ordinal: ordinal))
         }
         return application.finish(results: results)
+    }
+
+    /// Keeps a configuration of the group, whose bytes are Raft's to understand, so that it is in
+    /// force exactly where the entry is applied, and in every snapshot from there on.
+    package func applyConfiguration(
+        _ configuration: [UInt8], at index: LogIndex, term: Term, reading reader: any OrderedReader
+    ) throws(StoreFault) -> Applied {
+        var application = try self.application(
+            at: index, term: term, time: .init(milliseconds: 0), reading: reader)
+        application.put(CatalogFamilies.rows, CatalogKeys.configuration, configuration)
+        return application.finish(results: [])
     }
 
     /// Moves the applied position over an entry that holds no commands.

@@ -12,6 +12,7 @@ package enum CatalogKeys {
         case groupTable = 0x06
         case greatestNode = 0x07
         case masterKeys = 0x08
+        case configuration = 0x09
         case node = 0x10
         case linkKey = 0x11
         case session = 0x20
@@ -42,6 +43,8 @@ package enum CatalogKeys {
     /// Where `AppliedPosition` stands, in the family `rows`: what a restart reads durably.
     package static let applied: [UInt8] = [Kind.applied.rawValue]
 
+    /// Where the group's configuration stands, as its entry had it.
+    static let configuration: [UInt8] = [Kind.configuration.rawValue]
     static let sessionCount: [UInt8] = [Kind.sessionCount.rawValue]
     static let incarnation: [UInt8] = [Kind.incarnation.rawValue]
     static let cluster: [UInt8] = [Kind.cluster.rawValue]

@@ -40,6 +40,8 @@ package enum CatalogLimits {
     package static let secretsPerCommand = 64
     package static let publicKeyBytes = 1_024
     package static let linkKeyIDBytes = 1...64
+    /// A group's configuration, as Raft writes it.
+    package static let configurationBytes = 4 << 10
 
     /// Plain bytes that may stand in a manifest instead of in chunks.
     package static let inlineBytes = 16 << 10

@@ -63,7 +63,8 @@ package enum CatalogOperation: Equatable, Sendable {
     /// The first access key stands in its data group; group 0 forgets it, so that nobody who
     /// deletes it there meets it again.
     case finishBootstrap
-    /// Adds a node, or replaces what is known of it.
+    /// Adds a node, whose identity must be above all that ever were; or says how a node stands that
+    /// is known. Who was removed stays so for ever.
     case registerNode(NodeRecord)
     /// Gives out a number that was never given out before. A repeat wastes one.
     case allocateIncarnation

@@ -41,6 +41,8 @@ package enum CatalogQuery: Equatable, Sendable {
     case session(SessionID)
     case applied
     case masterKeys
+    /// The group's configuration. Absent while it is the one that the group began with.
+    case configuration
 
     // The system group.
 
@@ -64,7 +66,8 @@ package enum CatalogQuery: Equatable, Sendable {
         case .accessKey(let id): id.slot
         // Their chunks are of many slots, each asked for itself.
         case .deletions, .chunkStates: nil
-        case .buckets, .slot, .session, .applied, .masterKeys, .cluster, .layout, .nodes,
+        case .buckets, .slot, .session, .applied, .masterKeys, .configuration, .cluster, .layout,
+            .nodes,
             .groupTable, .linkKeys,
             .incarnation, .abandonedUploads, .doomedManifests:
             nil
@@ -103,6 +106,8 @@ package enum CatalogAnswer: Equatable, Sendable {
     case session(Session)
     case applied(AppliedPosition)
     case masterKeys(MasterKeys)
+    /// Bytes that Raft understands.
+    case configuration([UInt8])
     case cluster(Cluster)
     case layout(Layout)
     /// The asker's layout is the current one.
@@ -123,7 +128,8 @@ package enum CatalogAnswer: Equatable, Sendable {
         case .cluster(let cluster):
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
         case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
-            .chunkStates, .session, .applied, .masterKeys, .layout, .layoutUnchanged, .nodes,
+            .chunkStates, .session, .applied, .masterKeys, .configuration, .layout,
+            .layoutUnchanged, .nodes,
             .groupTable,
             .incarnation, .manifestParts, .upload, .completedUpload, .uploads, .uploadParts,
             .deduplicated, .abandonedUploads, .doomedManifests:

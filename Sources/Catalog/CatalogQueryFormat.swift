@@ -57,6 +57,7 @@ extension CatalogQuery: WireMessage {
                 $0.write(time)
                 $0.write(UInt32(limit))
             }
+        case .configuration: writer.write(UInt8(10))
         case .cluster: writer.write(UInt8(32))
         case .layout(let known): writer.write(tag: 33) { $0.write(known.rawValue) }
         case .nodes: writer.write(UInt8(34))
@@ -83,6 +84,7 @@ extension CatalogQuery: WireMessage {
         case 7: self = .slot(Slot(rawValue: try reader.read()))
         case 8: self = .session(SessionID(try reader.read()))
         case 9: self = .applied
+        case 10: self = .configuration
         case 192: self = .masterKeys
         case 128: self = .deletions(try ListDeletions(from: &reader))
         case 129: self = .chunkStates(try reader.readChunkKeys())
@@ -145,6 +147,7 @@ extension CatalogAnswer: WireMessage {
         case .slot(let ownership): writer.write(tag: 10) { $0.write(ownership) }
         case .session(let session): writer.write(tag: 11) { $0.write(session) }
         case .applied(let position): writer.write(tag: 12) { $0.write(position) }
+        case .configuration(let bytes): writer.write(tag: 13) { $0.writeBytes(bytes) }
         case .manifestParts(let parts): writer.write(tag: 16) { $0.writeMessages(parts) }
         case .upload(let upload, let progress):
             writer.write(tag: 17) {
@@ -192,6 +195,11 @@ extension CatalogAnswer: WireMessage {
         case 10: self = .slot(try SlotOwnership(from: &reader))
         case 11: self = .session(try Session(from: &reader))
         case 12: self = .applied(try AppliedPosition(from: &reader))
+        case 13:
+            self = .configuration(
+                Array(
+                    try reader.readBytes(
+                        field: "configuration", limit: CatalogLimits.configurationBytes)))
         case 192: self = .masterKeys(try MasterKeys(from: &reader))
         case 128: self = .deletions(try DeletionPage(from: &reader))
         case 129:

@@ -60,6 +60,8 @@ extension CatalogView {
             guard let layout = try self.layout() else { return .absent }
             return layout.version == known ? .layoutUnchanged : .layout(layout)
         case .nodes: return .nodes(try self.nodes())
+        case .configuration:
+            return try self.configuration().map { .configuration($0) } ?? .absent
         case .groupTable: return try self.groupTable().map { .groupTable($0) } ?? .absent
         case .linkKeys: return .linkKeys(try self.linkKeys())
         case .incarnation: return .incarnation(try self.greatestIncarnation())

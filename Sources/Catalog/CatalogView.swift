@@ -141,6 +141,11 @@ package struct CatalogView: Sendable {
         try self.row(CatalogFamilies.rows, CatalogKeys.groupTable)
     }
 
+    /// The last configuration applied, as its entry had it; nil while it is the first one.
+    package func configuration() throws(StoreFault) -> [UInt8]? {
+        try self.reader.get(CatalogFamilies.rows, CatalogKeys.configuration)
+    }
+
     package func node(_ id: NodeID) throws(StoreFault) -> NodeRecord? {
         try self.row(CatalogFamilies.rows, CatalogKeys.node(id))
     }

@@ -90,8 +90,10 @@ package enum CommandResult: Equatable, Sendable {
     case bootstrappedBefore(ClusterID)
     case bootstrapFinished
     case nodeRegistered
-    /// The identity is not above all that were ever used, and no node has it.
+    /// The identity is another node's, or it is not above all that were ever used.
     case nodeIdentityUsed
+    /// The node was removed for ever.
+    case nodeRemoved
     case incarnation(UInt64)
     case layoutSet(LayoutVersion)
     /// The layout is another one than was expected, or the new version is not above it.

@@ -44,7 +44,7 @@ extension CommandResult: WireMessage {
             .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
             .noSuchUpload, .uploadAborted, .uploadActive,
             .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
-            .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .linkKeyAdded,
+            .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .nodeRemoved, .linkKeyAdded,
             .linkKeyTaken, .linkKeyRemoved:
             break
         }
@@ -95,6 +95,7 @@ extension CommandResult: WireMessage {
         case .bootstrapFinished: 66
         case .nodeRegistered: 67
         case .nodeIdentityUsed: 68
+        case .nodeRemoved: 77
         case .incarnation: 69
         case .layoutSet: 70
         case .layoutChanged: 71
@@ -209,6 +210,7 @@ extension CommandResult: WireMessage {
         case 66: .bootstrapFinished
         case 67: .nodeRegistered
         case 68: .nodeIdentityUsed
+        case 77: .nodeRemoved
         case 69: .incarnation(try reader.read())
         case 70: .layoutSet(LayoutVersion(try reader.read()))
         case 71: .layoutChanged(current: LayoutVersion(try reader.read()))

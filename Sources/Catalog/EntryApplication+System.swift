@@ -39,7 +39,12 @@ extension EntryApplication {
     }
 
     mutating func register(_ record: NodeRecord) throws(StoreFault) -> CommandResult {
-        if try self.view.node(record.id) == nil {
+        if let known = try self.view.node(record.id) {
+            guard record != known else { return .nodeRegistered }
+            guard known.descriptor.state != .removed else { return .nodeRemoved }
+            // Two who add a node at the same time have thought of the same identity.
+            guard record == known.with(record.descriptor.state) else { return .nodeIdentityUsed }
+        } else {
             guard record.id > (try self.view.greatestNode()) else { return .nodeIdentityUsed }
             self.setGreatestNode(record.id)
         }

@@ -16,6 +16,18 @@ package struct NodeRecord: Equatable, Sendable {
     }
 
     package var id: NodeID { self.descriptor.id }
+
+    /// Whether the node was removed for ever.
+    package var isRemoved: Bool { self.descriptor.state == .removed }
+
+    /// The same node in another state.
+    package func with(_ state: NodeState) -> NodeRecord {
+        NodeRecord(
+            descriptor: NodeDescriptor(
+                id: self.id, zone: self.descriptor.zone, weight: self.descriptor.weight,
+                state: state),
+            address: self.address, roles: self.roles)
+    }
 }
 
 /// What a node does. Raw values are for ever.

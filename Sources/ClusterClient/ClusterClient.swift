@@ -32,6 +32,8 @@ package final class ClusterClient: Sendable {
         var allSlots = SlotTally()
         /// When somebody last asked for the tables because a slot had moved.
         var lastLook: Instant?
+        var nodes: [NodeRecord] = []
+        var nodesChanged: (@Sendable ([NodeRecord]) -> Void)?
         /// Nodes whose connection broke and did not come back.
         var gone: Set<NodeID> = []
         var jitter: SeededGenerator
@@ -76,8 +78,20 @@ package final class ClusterClient: Sendable {
     /// Whether a node is believed to live: false from the moment its process was found gone until it
     /// is heard from again. A hint; a write that believes it wrongly turns to the next node.
     package func isLive(_ node: NodeID) -> Bool {
-        self.state.withLock { !$0.gone.contains(node) }
+        self.state.withLock { state in
+            !state.gone.contains(node) && !state.nodes.contains { $0.id == node && $0.isRemoved }
+        }
     }
+
+    /// The nodes as group 0 had them when it was last asked; empty before.
+    package var nodes: [NodeRecord] { self.state.withLock { $0.nodes } }
+
+    /// Has `act` told of the nodes whenever others are there, or they stand otherwise. To be called
+    /// once, before `start`.
+    package func whenNodesChange(_ act: @escaping @Sendable ([NodeRecord]) -> Void) {
+        self.state.withLock { $0.nodesChanged = act }
+    }
+
 
     package func peerChanged(_ event: PeerEvent) {
         self.state.withLock { state in
@@ -148,7 +162,7 @@ package final class ClusterClient: Sendable {
 
     /// Asks group 0 for the layout and the group table. Answers may overtake each other; what is
     /// known never becomes older.
-    func refreshTables(by deadline: Instant) async throws(ClusterFault) {
+    package func refreshTables(by deadline: Instant) async throws(ClusterFault) {
         let known = self.layout?.version ?? .none
         switch try await self.query(
             .layout(known: known), in: .system, freshness: .linearizable, deadline: deadline)
@@ -171,6 +185,29 @@ package final class ClusterClient: Sendable {
             }
         case let other: throw .unavailable("group 0 has no group table yet: \(other)")
         }
+        try await self.refreshNodes(by: deadline)
+    }
+
+    /// Asks group 0 who the nodes are, and goes to those that vote.
+    private func refreshNodes(by deadline: Instant) async throws(ClusterFault) {
+        guard
+            case .nodes(let nodes) = try await self.query(
+                .nodes, in: .system, freshness: .linearizable, deadline: deadline)
+        else { return }
+        let tell = self.state.withLock { state -> (@Sendable ([NodeRecord]) -> Void)? in
+            let known = Set(nodes.map(\.id))
+            let voters = Set((state.groupTable?.groups ?? []).flatMap(\.voters))
+            state.routes.metaNodesChanged(to: voters.filter(known.contains).sorted())
+            // A node once removed stays so: an answer that says otherwise has been overtaken.
+            guard nodes != state.nodes, nodes.count >= state.nodes.count,
+                !state.nodes.contains(where: { old in
+                    old.isRemoved && nodes.contains { $0.id == old.id && !$0.isRemoved }
+                })
+            else { return nil }
+            state.nodes = nodes
+            return state.nodesChanged
+        }
+        tell?(nodes)
     }
 
     /// A pause between two attempts, so that many who wait do not come back together.

@@ -2,7 +2,8 @@ import Primitives
 
 /// What is known of who leads which group: hints that any answer may correct. A pure value.
 package struct GroupRoutes: Sendable {
-    private let metaNodes: [NodeID]
+    private var metaNodes: [NodeID]
+    private let local: NodeID
     private var leaders: [GroupID: NodeID] = [:]
     /// Where the next blind attempt goes.
     private var turn = 0
@@ -19,7 +20,20 @@ package struct GroupRoutes: Sendable {
     ///   - local: tried first of all when nothing is known, because it is nearest.
     package init(metaNodes: [NodeID], local: NodeID) {
         invariant(!metaNodes.isEmpty, "a cluster has meta nodes")
-        self.metaNodes = metaNodes.filter { $0 == local } + metaNodes.filter { $0 != local }
+        self.local = local
+        self.metaNodes = Self.ordered(metaNodes, local)
+    }
+
+    private static func ordered(_ metaNodes: [NodeID], _ local: NodeID) -> [NodeID] {
+        metaNodes.filter { $0 == local } + metaNodes.filter { $0 != local }
+    }
+
+    /// Others vote now. None at all is no news.
+    package mutating func metaNodesChanged(to metaNodes: [NodeID]) {
+        let ordered = Self.ordered(metaNodes, self.local)
+        guard !ordered.isEmpty, ordered != self.metaNodes else { return }
+        self.metaNodes = ordered
+        self.leaders = self.leaders.filter { ordered.contains($0.value) }
     }
 
     /// Whom to ask now: nobody who was silent lately, while there is somebody else.

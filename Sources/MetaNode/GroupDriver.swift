@@ -59,6 +59,12 @@ final class GroupDriver {
     var maintenanceResumes: Instant?
     /// The last index that the state holds durably.
     var durablyApplied: LogIndex
+    /// Who took part when this was last looked at.
+    var knownMembers: Configuration?
+    /// Before which this leader, which is to leave the group, asks nobody again to take over.
+    var memberStepResumes: Instant?
+    /// Since when this node has been no member and should not be one.
+    var strangerSince: Instant?
     /// Since when the preferred leader, another node, could take over from this one.
     var preferredLeaderFitSince: Instant?
     /// Whether the replica's log lacked entries that it had, when last looked at.
@@ -88,8 +94,8 @@ final class GroupDriver {
         self.init(
             group: opened.state.group, state: opened.state,
             replica: Self.makeReplica(
-                of: opened.state, opened.standing.hardState, opened.log, opened.applied, settings,
-                environment),
+                of: opened.state, opened.standing.hardState, opened.log, opened.applied,
+                opened.members, settings, environment),
             standing: opened.standing, applied: opened.applied, now: environment.now)
         self.logSizes = opened.logSizes
     }
@@ -97,10 +103,10 @@ final class GroupDriver {
     /// A replica that goes on from what its rows and its state remember.
     static func makeReplica(
         of state: GroupState, _ hardState: HardState, _ log: RestoredLog, _ applied: LogIndex,
-        _ settings: MetaSettings, _ environment: any Environment
+        _ members: Configuration, _ settings: MetaSettings, _ environment: any Environment
     ) -> RaftReplica {
         let configuration = settings.raftConfiguration(
-            of: state.group, randomness: environment.randomBytes(8))
+            of: state.group, members: members, randomness: environment.randomBytes(8))
         return RaftReplica(
             configuration: configuration, hardState: hardState, log: log, applied: applied)
     }
@@ -173,9 +179,17 @@ extension GroupState {
         for entry in entries {
             invariant(entry.index == run.through.next, "entries are applied without a gap")
             do throws(StoreFault) {
-                let result = try self.catalog.apply(
-                    payload: entry.payload, at: entry.index, term: entry.term,
-                    reading: self.store)
+                let result =
+                    switch entry.kind {
+                    case .noop, .command:
+                        try self.catalog.apply(
+                            payload: entry.payload, at: entry.index, term: entry.term,
+                            reading: self.store)
+                    case .configuration:
+                        try self.catalog.applyConfiguration(
+                            entry.payload, at: entry.index, term: entry.term,
+                            reading: self.store)
+                    }
                 try self.store.write(result.batch, .unlogged)
                 run.batchBytes += result.batch.sizeBytes
                 run.sessionHits += result.sessionHits

@@ -194,7 +194,7 @@ extension GroupState {
             .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
             return nil
         case .object, .manifest, .upload, .deduplicated, .bucket, .accessKey, .slot, .session,
-            .applied, .masterKeys, .cluster, .layout, .groupTable, .incarnation:
+            .applied, .masterKeys, .configuration, .cluster, .layout, .groupTable, .incarnation:
             break
         }
         let reader = CachedReader(store: self.store)

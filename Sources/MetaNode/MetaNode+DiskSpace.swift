@@ -116,8 +116,8 @@ extension MetaNode {
 
     /// Whether a majority of the voters, one perhaps not counted, has room as far as they said.
     private func hasMajorityRoom(without excluded: NodeID?) -> Bool {
-        let roomy = self.settings.voters.count { $0 != excluded && self.hasRoom($0) }
-        return roomy > self.settings.voters.count / 2
+        let roomy = self.metaNodes.count { $0 != excluded && self.hasRoom($0) }
+        return roomy > self.metaNodes.count / 2
     }
 
     /// A voter that has said nothing yet is thought to have room.

@@ -16,8 +16,11 @@ extension MetaNode {
         self.nextHandBackCheck = now + Self.handBackCheckPeriod
         for group in self.groupOrder {
             guard let driver = self.groups[group] else { continue }
+            if self.changeMembersIfDue(driver) { continue }
             if !self.handOverForRoom(driver) { self.handBack(driver, at: now) }
         }
+        self.planVotersIfLeading()
+        self.tendReplicas()
     }
 
     /// Once the preferred voter has kept up for a while it is asked to lead. The same wait comes
@@ -25,7 +28,7 @@ extension MetaNode {
     private func handBack(_ driver: GroupDriver, at now: Instant) {
         let status = driver.replica.status
         guard status.role == .leader,
-            let preferred = self.settings.preferredLeaders[driver.group], preferred != self.node,
+            let preferred = self.preferredLeader(of: driver.group), preferred != self.node,
             let peer = status.peers.first(where: { $0.node == preferred }),
             peer.state == .replicate, self.hasRoom(preferred),
             peer.match.rawValue + Self.handBackLagEntries >= status.commit.rawValue

@@ -58,7 +58,7 @@ extension MetaNode {
                 ["held": "\(newest)", "in force": "\(wrapping)"])
         }
         var lacking: [NodeID] = []
-        for node in self.settings.voters where await !self.holds(node, newest) {
+        for node in self.metaNodes where await !self.holds(node, newest) {
             lacking.append(node)
         }
         guard lacking.isEmpty else {
@@ -172,7 +172,7 @@ extension MetaNode {
         let head = QueryRequest(
             group: group, freshness: .linearizable, query: .masterKeys
         ).encoded
-        for node in self.settings.voters where node != self.node {
+        for node in self.metaNodes where node != self.node {
             do throws(CallFault) {
                 let response = try await self.peers.call(
                     node, PeerRequest(kind: MetaCallKind.query, head: head), lane: .control,

@@ -118,10 +118,18 @@ extension MetaNode {
         let arrival = SnapshotArrival(
             group: group, generation: generation, manifest: manifest, settings: self.settings,
             stores: self.stores, files: self.environment.files)
-        let state: GroupState
+        let settings = self.settings
+        let (state, members): (GroupState, Configuration)
         do throws(SnapshotFault) {
-            state = try await self.environment.blocking(.metadata) {
-                () throws(SnapshotFault) in try arrival.open()
+            (state, members) = try await self.environment.blocking(.metadata) {
+                () throws(SnapshotFault) in
+                let state = try arrival.open()
+                do throws(RaftLogTables.Fault) {
+                    return (state, try state.configuration() ?? settings.firstConfiguration)
+                } catch {
+                    state.store.close()
+                    throw .log(error)
+                }
             }
         } catch {
             await self.discard(arrival.place)
@@ -146,7 +154,7 @@ extension MetaNode {
             throw .stopped
         }
         let former = driver.state
-        driver.goOn(from: restart, with: state, self.settings, self.environment)
+        driver.goOn(from: restart, with: state, members, self.settings, self.environment)
         self.states.put(state)
         self.resume(driver)
         self.counters.snapshots.installed.add()
@@ -163,11 +171,13 @@ extension MetaNode {
 extension GroupDriver {
     /// Takes over a state that leads further than the log did, which has ended with it.
     fileprivate func goOn(
-        from restart: SnapshotRestart, with state: GroupState, _ settings: MetaSettings,
+        from restart: SnapshotRestart, with state: GroupState, _ members: Configuration,
+        _ settings: MetaSettings,
         _ environment: any Environment
     ) {
         self.replica = Self.makeReplica(
-            of: state, restart.hardState, restart.log, restart.applied, settings, environment)
+            of: state, restart.hardState, restart.log, restart.applied, members, settings,
+            environment)
         self.state = state
         self.applied = restart.applied
         self.durablyApplied = restart.applied

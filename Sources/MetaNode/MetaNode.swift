@@ -33,6 +33,8 @@ package actor MetaNode {
     package nonisolated let sweepCounters: SweepCounters
     /// The latest layout that this process knows; nil before there is one.
     nonisolated let layout: @Sendable () -> Layout?
+    /// The latest table of groups that this process knows; nil before there is one.
+    nonisolated let groupTable: @Sendable () -> GroupTable?
     /// When stores last said that they have no room left.
     nonisolated let fullStores = Mutex<[NodeID: Instant]>([:])
     package nonisolated let auditCounters: AuditCounters
@@ -64,6 +66,8 @@ package actor MetaNode {
     var reclaimableBytes = 0
     var isReclaiming = false
     var nextHandBackCheck: Instant
+    /// Group 0's table of voters is being looked at.
+    var isPlanningVoters = false
     /// The disk below all this, and what the other voters last said of theirs.
     var disk: DiskSpaceRule
     var spaceOfPeers: [NodeID: DiskSpace] = [:]
@@ -129,12 +133,14 @@ package actor MetaNode {
         _ loop: any EventLoop, _ stores: any StoreFactory, _ peers: any Peers,
         _ secrets: MetaSecrets,
         _ end: @escaping ProcessEnd, _ layout: @escaping @Sendable () -> Layout?,
+        _ groupTable: @escaping @Sendable () -> GroupTable?,
         _ registry: MetricsRegistry, _ logger: Logger
     ) {
         self.counters = MetaCounters(registry)
         self.sweepCounters = SweepCounters(registry)
         self.auditCounters = AuditCounters(registry)
         self.layout = layout
+        self.groupTable = groupTable
         self.environment = environment
         self.loop = loop
         self.peers = peers
@@ -305,7 +311,7 @@ package actor MetaNode {
             self.step(group, .transferLeadership(to: node))
         case .standForElection:
             for group in self.groupOrder
-            where self.settings.preferredLeaders[group] == self.node
+            where self.preferredLeader(of: group) == self.node
                 && self.groups[group]?.replica.leader == nil
             { self.step(group, .campaign) }
         }

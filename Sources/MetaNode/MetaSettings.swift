@@ -13,8 +13,10 @@ package struct MetaSettings: Sendable {
     package var node: NodeID
     /// The node's `raft/` and `state/` lie in it.
     package var directory: String
-    /// The groups of the cluster and their voters; fixed for now.
+    /// The groups that this node holds replicas of.
     package var groups: [GroupID]
+    /// Who voted in every group when the cluster was made. A node that is not among them joined
+    /// later, and learns from the logs who votes now.
     package var voters: [NodeID]
     /// Where each group's leader should be, so that leaders spread; the same on every node.
     package var preferredLeaders: [GroupID: NodeID]
@@ -27,6 +29,8 @@ package struct MetaSettings: Sendable {
     package var firstElectionDelay: Duration = .milliseconds(300)
     /// How long a preferred leader must have kept up before leadership returns to it.
     package var handBackDelay: Duration = .seconds(10)
+    /// How long a replica stays after its group has done without it.
+    package var formerReplicaGrace: Duration = .seconds(60)
     /// Commands that share one entry.
     package var commandsPerEntry = 1024
     /// Bytes of commands that share one entry, beside the first.
@@ -63,10 +67,17 @@ package struct MetaSettings: Sendable {
         self.bootstrap = bootstrap
     }
 
-    func raftConfiguration(of group: GroupID, randomness: [UInt8]) -> RaftConfiguration {
+    /// The configuration of a group whose log has not brought another one yet.
+    var firstConfiguration: Configuration {
+        self.voters.contains(self.node) ? Configuration(voters: self.voters) : .unknown
+    }
+
+    func raftConfiguration(
+        of group: GroupID, members: Configuration, randomness: [UInt8]
+    ) -> RaftConfiguration {
         let seed = randomness.reduce(UInt64(group.rawValue)) { $0 << 8 ^ $0 >> 56 ^ UInt64($1) }
         var configuration = RaftConfiguration(
-            node: self.node, voters: self.voters, seed: seed)
+            node: self.node, members: members, seed: seed)
         configuration.maximumCachedBytes = self.log.cachedBytes
         return configuration
     }
@@ -106,6 +117,8 @@ package struct MetaCounters: Sendable {
     package let electionsWon: Counter
     package let truncations: Counter
     package let snapshots: SnapshotCounters
+    /// Changes of a group's members that this node began as its leader.
+    package let memberChanges: Counter
     package let queries: Counter
     /// Queries that were answered on the loop, without a trip to the pool.
     package let queriesFromCache: Counter
@@ -138,6 +151,9 @@ package struct MetaCounters: Sendable {
             "holdfast_meta_log_syncs_total", help: "Synced writes of the Raft log.")
         self.electionsWon = registry.counter(
             "holdfast_meta_elections_won_total", help: "Times this node became a leader.")
+        self.memberChanges = registry.counter(
+            "holdfast_meta_member_changes_total",
+            help: "Changes of a group's members begun by its leader here.")
         self.truncations = registry.counter(
             "holdfast_meta_truncations_total", help: "Times a log was shortened.")
         self.snapshots = SnapshotCounters(registry)

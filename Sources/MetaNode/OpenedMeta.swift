@@ -15,6 +15,8 @@ struct OpenedMeta: Sendable {
         let standing: RaftLogTables.Standing
         let log: RestoredLog
         let applied: LogIndex
+        /// The configuration at the applied index.
+        let members: Configuration
         /// What was found of the replica.
         let finding: ReplicaFinding
         /// The log's store cannot give back all that it holds.
@@ -58,9 +60,12 @@ extension OpenedMeta.Group {
         standing.isRemoved = false
         let (state, applied) = try found.going(
             on: group, standing.stateGeneration, settings, stores, files)
+        let members = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            try state.configuration() ?? settings.firstConfiguration
+        }
         self.init(
             state: state, standing: standing, log: restored.log, applied: applied,
-            finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt,
+            members: members, finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt,
             logSizes: restored.logSizes)
     }
 }
@@ -255,11 +260,14 @@ extension OpenedMeta {
 extension MetaNode {
     /// Opens the meta role in its directory. Blocking work runs in the pool.
     ///
-    /// - Parameter layout: the latest that the process knows; nil before there is one.
+    /// - Parameters:
+    ///   - layout: the latest that the process knows; nil before there is one.
+    ///   - groupTable: the same of group 0's table of groups.
     package static func open(
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
         end: @escaping ProcessEnd, layout: @escaping @Sendable () -> Layout?,
+        groupTable: @escaping @Sendable () -> GroupTable? = { nil },
         registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.metadata) {
@@ -267,7 +275,8 @@ extension MetaNode {
             try OpenedMeta(settings, stores: stores, environment.files)
         }
         let node = MetaNode(
-            opened, settings, environment, loop, stores, peers, secrets, end, layout, registry,
+            opened, settings, environment, loop, stores, peers, secrets, end, layout, groupTable,
+            registry,
             logger)
         node.report(opened.groups)
         await node.countRecovering()
@@ -276,6 +285,18 @@ extension MetaNode {
 }
 
 extension GroupState {
+    /// The configuration at the applied index; nil while it is the first one. Blocking.
+    func configuration() throws(RaftLogTables.Fault) -> Configuration? {
+        let row: [UInt8]?
+        do throws(StoreFault) { row = try CatalogView(self.store).configuration() } catch {
+            throw .store(error)
+        }
+        guard let row else { return nil }
+        do throws(FormatFault) { return try Configuration(decoding: row) } catch {
+            throw .damaged(group: self.group, "the configuration cannot be read: \(error)")
+        }
+    }
+
     /// The applied index that a crash now would leave. Blocking.
     func durablyApplied() throws(RaftLogTables.Fault) -> LogIndex {
         try self.durablePosition()?.index ?? .zero

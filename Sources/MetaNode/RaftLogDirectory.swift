@@ -101,6 +101,7 @@ extension RaftLogTables {
         logSizes.append(log.entries)
         return OpenedMeta.Group(
             state: group.state, standing: standing, log: log, applied: group.applied,
-            finding: group.finding, isStoreCorrupt: false, logSizes: logSizes)
+            members: group.members, finding: group.finding, isStoreCorrupt: false,
+            logSizes: logSizes)
     }
 }

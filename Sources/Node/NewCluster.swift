@@ -121,7 +121,7 @@ package struct NewCluster: Sendable {
         return voters.sorted()
     }
 
-    private static func doorNames(_ plan: NodePlan) -> [String] {
+    static func doorNames(_ plan: NodePlan) -> [String] {
         var names = [plan.https.host]
         for name in ["localhost", "127.0.0.1"] where !names.contains(name) { names.append(name) }
         return names
@@ -175,29 +175,5 @@ package struct NewCluster: Sendable {
             },
             layout: layout,
             groupTable: GroupTable(version: 1, dealingSlotsTo: groups))
-    }
-
-    /// Writes the identity of one node. Blocking.
-    package func write(
-        _ identity: NodeIdentity, into directory: String, _ files: any FileSystem
-    ) throws(FileFault) {
-        try files.makeDirectoryDurably(directory)
-        typealias Name = NodeIdentity.File
-        var contents: [(String, [UInt8])] = [
-            (Name.authority, Array(identity.authority.utf8)),
-            (Name.nodeCertificate, Array(identity.node.certificatePEM.utf8)),
-            (Name.nodeKey, Array(identity.node.keyPEM.utf8)),
-            (Name.doorCertificate, Array(identity.door.certificatePEM.utf8)),
-            (Name.doorKey, Array(identity.door.keyPEM.utf8)),
-        ]
-        if let masterKeys = identity.masterKeys {
-            contents.append((Name.masterKeys, Array(masterKeys.text.utf8)))
-            contents.append((Name.bootstrap, self.bootstrap.encoded))
-        }
-        // Last, so that a half-written identity has no configuration and is refused.
-        contents.append((Name.configuration, Array(identity.configuration.text.utf8)))
-        for (name, bytes) in contents {
-            try files.replace(directory + "/" + name, with: bytes)
-        }
     }
 }

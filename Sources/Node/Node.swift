@@ -76,19 +76,28 @@ package struct NodeSecurity: Sendable {
     package var peers: any ChannelSecurity
     /// Nil: no HTTPS door.
     package var doors: (any ChannelSecurity)?
+    /// Whose certificates `peers` refuses.
+    package let revoked: RevokedNodes
 
-    package init(peers: any ChannelSecurity, doors: (any ChannelSecurity)?) {
+    package init(
+        peers: any ChannelSecurity, doors: (any ChannelSecurity)?,
+        revoked: RevokedNodes = RevokedNodes()
+    ) {
         self.peers = peers
         self.doors = doors
+        self.revoked = revoked
     }
 
     /// TLS by the certificates of an identity.
     package init(_ identity: NodeIdentity) throws(CertificateFault) {
+        let revoked = RevokedNodes()
         self.init(
             peers: try TLSChannelSecurity.peers(
                 identity: identity.node, authority: identity.authority,
-                cluster: identity.configuration.cluster, isRevoked: { _ in false }),
-            doors: try TLSChannelSecurity.doors(certificate: identity.door))
+                cluster: identity.configuration.cluster,
+                isRevoked: { revoked.refuses($0) }),
+            doors: try TLSChannelSecurity.doors(certificate: identity.door),
+            revoked: revoked)
     }
 }
 
@@ -177,12 +186,14 @@ package final class Node: Sendable {
         }
 
         let calls = NodeCalls()
+        let peerMetrics = PeerMetrics(registry)
+        security.revoked.count(by: peerMetrics.refusedCertificates)
         let switchboard = Switchboard(
             environment: environment, loop: loop,
             identity: PeerIdentityCard(
                 node: configuration.node, cluster: configuration.cluster,
                 security: security.peers),
-            answerer: calls, metrics: PeerMetrics(registry), log: logger,
+            answerer: calls, metrics: peerMetrics, log: logger,
             events: { calls.peerChanged($0) })
         let cluster = ClusterClient(
             ClusterClientSettings(metaNodes: configuration.voters), node: configuration.node,
@@ -213,6 +224,10 @@ package final class Node: Sendable {
             throw .cannotListen(configuration.peer, "\(error)")
         }
         switchboard.setAddresses(configuration.peers)
+        let book = AddressBook(
+            node: configuration.node, switchboard: switchboard, revoked: security.revoked,
+            logger: logger)
+        cluster.whenNodesChange { book.update(by: $0) }
         meta?.start()
         let edge = try await roles.startEdge(access, cluster, https: security.doors)
         let admin = HTTPServer(
@@ -295,7 +310,8 @@ private struct Roles {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
                 peers: peers, secrets: MetaSecrets(keys), end: self.end,
-                layout: { cluster.layout }, registry: self.registry,
+                layout: { cluster.layout }, groupTable: { cluster.groupTable },
+                registry: self.registry,
                 logger: self.logger.component("meta"))
         } catch {
             switch error {

@@ -15,7 +15,7 @@ import Primitives
 ///     https = 127.0.0.1:9401
 ///     admin = 127.0.0.1:9101     metrics, health, status
 ///     peers = 1@127.0.0.1:9201,2@127.0.0.1:9202,…
-///     voters = 1,2,3,4,5         the meta nodes
+///     voters = 1,2,3,4,5         the meta nodes when the identity was made
 ///     groups = 0,1,2
 package struct NodeConfiguration: Equatable, Sendable {
     package var cluster: ClusterID
@@ -107,7 +107,9 @@ package struct NodeConfiguration: Equatable, Sendable {
         guard Set(self.voters).count == self.voters.count,
             self.voters.allSatisfy({ self.peers[$0] != nil })
         else { throw .contradictory(name: "voters") }
-        guard self.roles.contains(.meta) == self.voters.contains(self.node) else {
+        // A meta node that is not among the voters has joined later: the groups' logs say when it
+        // votes.
+        guard self.roles.contains(.meta) || !self.voters.contains(self.node) else {
             throw .contradictory(name: "roles")
         }
         guard Set(self.groups).count == self.groups.count, self.groups.contains(.system) else {

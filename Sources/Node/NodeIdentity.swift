@@ -14,7 +14,8 @@ import Wire
 /// | `node.pem`, `node.key` | by which peers know this node                                     |
 /// | `door.pem`, `door.key` | by which clients know its edge                                    |
 /// | `master.keys` | the master keys, see `MasterKeyRing`; on meta nodes only                   |
-/// | `bootstrap`   | the cluster's first facts, for the first leaders of its groups             |
+/// | `bootstrap`   | the cluster's first facts, for the first leaders of its groups; not with   |
+/// |               | nodes that joined later                                                    |
 /// | `begun`       | made at the first start: from then on there is data that belongs to us     |
 /// | `damaged`     | made when the node's disk failed it, see `DiskFailureNote`                 |
 package struct NodeIdentity: Sendable {
@@ -66,7 +67,8 @@ package enum NodeFault: Error, Equatable, Sendable, CustomStringConvertible {
         case .dataGone(let directory):
             "\(directory) is empty, but this node has run before and votes in its groups: a voter "
                 + "that forgot its vote can lose acknowledged writes. Bring the directory back, or "
-                + "leave this node down and keep the others running"
+                + "give this identity up for good: `holdfast node remove --lost`, then "
+                + "`holdfast node add` makes another"
         case .damaged(let directory, let reason):
             "\(directory) is damaged (\(reason)): this node may have forgotten a vote, so it must "
                 + "not come back under its id. Keep the other nodes running; where the cluster was "
@@ -85,6 +87,31 @@ package enum NodeFault: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension NodeIdentity {
+    /// Writes the identity directory. Blocking.
+    package func write(
+        into directory: String, _ files: any FileSystem
+    ) throws(FileFault) {
+        try files.makeDirectoryDurably(directory)
+        var contents: [(String, [UInt8])] = [
+            (File.authority, Array(self.authority.utf8)),
+            (File.nodeCertificate, Array(self.node.certificatePEM.utf8)),
+            (File.nodeKey, Array(self.node.keyPEM.utf8)),
+            (File.doorCertificate, Array(self.door.certificatePEM.utf8)),
+            (File.doorKey, Array(self.door.keyPEM.utf8)),
+        ]
+        if let masterKeys = self.masterKeys {
+            contents.append((File.masterKeys, Array(masterKeys.text.utf8)))
+        }
+        if let bootstrap = self.bootstrap {
+            contents.append((File.bootstrap, bootstrap.encoded))
+        }
+        // Last, so that a half-written identity has no configuration and is refused.
+        contents.append((File.configuration, Array(self.configuration.text.utf8)))
+        for (name, bytes) in contents {
+            try files.replace(directory + "/" + name, with: bytes)
+        }
+    }
+
     package enum File {
         package static let configuration = "node.conf"
         package static let authority = "ca.pem"
@@ -125,7 +152,9 @@ extension NodeIdentity {
         var bootstrap: Bootstrap?
         if configuration.roles.contains(.meta) {
             masterKeys = try Self.masterKeys(try text(File.masterKeys), directory)
-            bootstrap = try Self.bootstrap(directory, files)
+            if configuration.voters.contains(configuration.node) {
+                bootstrap = try Self.bootstrap(directory, files)
+            }
         }
         return NodeIdentity(
             configuration: configuration, authority: try text(File.authority),

@@ -10,4 +10,6 @@ enum LinkFault: Error, Equatable {
     case unexpected(FrameKind)
     /// The other end is not who it should be.
     case wrongPeer(claimed: NodeID)
+    /// The other end is a node that was removed from the cluster.
+    case revoked(NodeID)
 }

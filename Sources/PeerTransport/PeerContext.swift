@@ -30,6 +30,8 @@ package struct PeerMetrics: Sendable {
     package let lostConnections: Counter
     /// Peers that showed no certificate, another node's, or another cluster's.
     package let refusedIdentities: Counter
+    /// Connections of nodes that were removed from the cluster.
+    package let refusedCertificates: Counter
 
     package init(_ registry: MetricsRegistry) {
         self.calls = registry.counter("holdfast_peer_calls_total", help: "Calls to other nodes.")
@@ -48,5 +50,8 @@ package struct PeerMetrics: Sendable {
         self.refusedIdentities = registry.counter(
             "holdfast_peer_identities_refused_total",
             help: "Connections refused because the other end was not who it should be.")
+        self.refusedCertificates = registry.counter(
+            "holdfast_certificates_refused_total",
+            help: "Connections refused because the other node was removed from the cluster.")
     }
 }

@@ -27,6 +27,8 @@ package final class Switchboard: Peers {
         var peers: [NodeID: Peer] = [:]
         var sessions: [UInt64: PeerSession] = [:]
         var lastSession: UInt64 = 0
+        /// Nodes that are neither answered nor called.
+        var revoked: Set<NodeID> = []
         var listeners: [any Listener] = []
         var isDraining = false
         var isClosed = false
@@ -119,7 +121,7 @@ package final class Switchboard: Peers {
                 if let peer = state.peers.removeValue(forKey: node) { closed.append(peer) }
             }
             for (node, address) in addresses.sorted(by: { $0.key < $1.key })
-            where node != self.context.node {
+            where node != self.context.node && !state.revoked.contains(node) {
                 if let known = state.peers[node] {
                     for lane in Lane.allCases { known.lane(lane).move(to: address) }
                 } else {
@@ -131,6 +133,22 @@ package final class Switchboard: Peers {
         for peer in closed {
             for lane in Lane.allCases { peer.lane(lane).close() }
         }
+    }
+
+    /// From now on these nodes, and those named before, are neither answered nor called: their
+    /// certificates are good for nothing any more.
+    package func revoke(_ nodes: [NodeID]) {
+        let (peers, sessions) = self.state.withLock { state -> ([Peer], [PeerSession]) in
+            let new = nodes.filter { state.revoked.insert($0).inserted }
+            let peers = new.compactMap { state.peers.removeValue(forKey: $0) }
+            let sessions = state.sessions.sorted { $0.key < $1.key }.map(\.value)
+            return (peers, sessions.filter { new.contains($0.peer) })
+        }
+        for peer in peers {
+            for lane in Lane.allCases { peer.lane(lane).close() }
+        }
+        // Sessions are closed on their loop.
+        self.context.loop.spawn { for session in sessions { session.close() } }
     }
 
     private func peer(_ node: NodeID, at address: SocketAddress) -> Peer {
@@ -190,6 +208,7 @@ package final class Switchboard: Peers {
                 "session ended", ["peer": hello.sender, "lane": hello.lane, "fault": "\(fault)"])
         } catch {
             if case .wrongPeer = error { self.context.metrics.refusedIdentities.add() }
+            if case .revoked = error { self.context.metrics.refusedCertificates.add() }
             self.context.log.warning("peer refused", ["address": from, "fault": "\(error)"])
         }
     }
@@ -208,6 +227,9 @@ package final class Switchboard: Peers {
             guard hello.cluster == self.context.cluster, hello.addressee == self.context.node,
                 channel.peer == .node(hello.sender, cluster: self.context.cluster)
             else { throw .wrongPeer(claimed: hello.sender) }
+            guard !self.state.withLock({ $0.revoked.contains(hello.sender) }) else {
+                throw .revoked(hello.sender)
+            }
             try await hello.answer.write(to: channel, deadline: deadline)
             return (channel, hello)
         } catch {

@@ -129,8 +129,8 @@ private struct InitCommand {
         _ cluster: NewCluster, variables: String, into directory: String, _ files: any FileSystem
     ) throws(FileFault) {
         for identity in cluster.identities {
-            try cluster.write(
-                identity, into: "\(directory)/node-\(identity.configuration.node)/identity", files)
+            try identity.write(
+                into: "\(directory)/node-\(identity.configuration.node)/identity", files)
         }
         let authority = directory + "/authority"
         try files.makeDirectory(authority)

@@ -9,7 +9,7 @@ import Telemetry
 
 extension Subcommand {
     static let node = Subcommand(
-        name: "node", summary: "run one node of a cluster",
+        name: "node", summary: "run one node of a cluster; add, drain, remove, list nodes",
         help: """
             holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
                           [--largest-body-mib N] [--compression on|off] [--reserve-mib N]
@@ -74,15 +74,27 @@ extension Subcommand {
             HOLDFAST_LOOPS, HOLDFAST_DELETION_GRACE and so on, one for each option with a value, do
             the same from the environment.
 
+            \(MembershipCommand.help)
+
             """,
         parser: OptionParser(
-            values: [
+            flags: MembershipCommand.flags,
+            values: MembershipCommand.values + [
                 "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
                 "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
-            ] + NodeOptions.logSettings + NodeOptions.deletionSettings),
+            ] + NodeOptions.logSettings + NodeOptions.deletionSettings,
+            operands: 0...2, operandName: "add|drain|remove|list"),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
-            try await NodeCommand(options).run(in: environment)
+            if options.operands.isEmpty {
+                for name in MembershipCommand.values + MembershipCommand.flags
+                where options.isGiven(name) {
+                    throw .usage("--\(name) belongs to add, drain, remove and list")
+                }
+                try await NodeCommand(options).run(in: environment)
+            } else {
+                try await MembershipCommand(options).run(in: environment)
+            }
             return 0
         })
 }

@@ -103,7 +103,7 @@ import Wire
         .deduplicated(photos, RandomOperations.fingerprints.suffix(2)),
         .abandonedUploads(untouchedSince: Timestamp(milliseconds: 1), limit: 2),
         .doomedManifests(before: Timestamp(milliseconds: 1), limit: 2),
-        .masterKeys,
+        .masterKeys, .configuration,
         .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
         .deletions(
             ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
@@ -161,6 +161,7 @@ import Wire
                     firstAccessKey: bootstrap.firstAccessKey)),
             .layout(bootstrap.layout), .layoutUnchanged, .nodes(bootstrap.nodes),
             .groupTable(bootstrap.groupTable), .linkKeys([bootstrap.linkKey]), .incarnation(7),
+            .configuration([1, 2, 3]),
             .masterKeys(MasterKeys(generation: 2, wrapping: MasterKeyTests.masterKey(1))),
             .deletions(DeletionPage(chunks: [chunkKey(1)], next: chunkKey(1))),
             .chunkStates(

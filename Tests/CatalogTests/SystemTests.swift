@@ -1,4 +1,5 @@
 import Catalog
+import OrderedStorage
 import Placement
 import Primitives
 import Testing
@@ -83,6 +84,37 @@ import Testing
         #expect(try group.apply(operation: record(6)) == .nodeIdentityUsed)
         #expect(try group.apply(operation: record(8, .removed)) == .nodeRegistered)
         #expect(try group.view.node(NodeID(8))?.descriptor.state == .removed)
+        #expect(try group.apply(operation: record(8, .removed)) == .nodeRegistered)
+        #expect(try group.apply(operation: record(8)) == .nodeRemoved)
+    }
+
+    @Test func `a node is what it was registered as, but for its state`() throws {
+        let group = CatalogGroup(.system)
+        func register(_ address: String, _ state: NodeState = .active) throws -> CommandResult? {
+            try group.apply(
+                operation: .registerNode(
+                    NodeRecord(
+                        descriptor: NodeDescriptor(id: NodeID(1), zone: "z", state: state),
+                        address: address, roles: .all)))
+        }
+        #expect(try register("a:1") == .nodeRegistered)
+        #expect(try register("a:1") == .nodeRegistered)
+        #expect(try register("b:1") == .nodeIdentityUsed)
+        #expect(try register("a:1", .draining) == .nodeRegistered)
+        #expect(try group.view.nodes().map(\.descriptor.state) == [.draining])
+    }
+
+    @Test func `a configuration rests beside the position that it is applied at`() throws {
+        let group = CatalogGroup(.system)
+        #expect(try group.view.answer(.configuration) == .absent)
+        try group.apply(operation: .allocateIncarnation)
+        let before = try #require(try group.view.applied())
+        let applied = try group.catalog.applyConfiguration(
+            [1, 2, 3], at: before.index.next, term: before.term, reading: group.store)
+        try group.store.write(applied.batch, .unlogged)
+        #expect(try group.view.answer(.configuration) == .configuration([1, 2, 3]))
+        #expect(try group.view.applied()?.index == before.index.next)
+        #expect(try group.view.applied()?.time == before.time)
     }
 
     @Test func `a layout replaces only the one it was made from`() throws {

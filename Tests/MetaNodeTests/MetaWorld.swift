@@ -12,6 +12,7 @@ import SimulatedRuntime
 import Synchronization
 import Telemetry
 import Testing
+import Wire
 
 /// Simulated machines that run the meta role and a client each: node 1 at 10.0.0.1, and so on.
 final class MetaWorld: Sendable {
@@ -28,6 +29,10 @@ final class MetaWorld: Sendable {
     let simulator: Simulator
     let machines: [SimulatedNode]
     let nodes: [NodeID]
+    /// Who votes at first.
+    let voters: [NodeID]
+    /// Whether groups change by group 0's table; otherwise they stay as they began.
+    private let followsTable: Bool
     let bootstrap: Bootstrap
     let cluster: ClusterID
     let masterKey: MasterKey
@@ -38,7 +43,8 @@ final class MetaWorld: Sendable {
     private let tuneLog: @Sendable (inout MetaLogSettings) -> Void
 
     init(
-        seed: UInt64 = 1, nodes count: Int = 3, preferredLeaders: [GroupID: NodeID] = [:],
+        seed: UInt64 = 1, nodes count: Int = 3, voters: Int? = nil,
+        preferredLeaders: [GroupID: NodeID] = [:],
         sweep: SweepSettings = SweepSettings(),
         tuneLog: @escaping @Sendable (inout MetaLogSettings) -> Void = { _ in }
     ) throws {
@@ -51,13 +57,17 @@ final class MetaWorld: Sendable {
         self.cluster = try #require(ClusterID(bytes: [UInt8](repeating: 7, count: 16)))
         self.masterKey = MasterKey(
             try #require(SymmetricKey(bytes: [UInt8](repeating: 9, count: 32))))
-        self.bootstrap = try Self.bootstrap(self.cluster, self.nodes)
+        self.followsTable = voters != nil
+        self.voters = Array(self.nodes.prefix(voters ?? count))
+        self.bootstrap = try Self.bootstrap(self.cluster, self.nodes, voters: self.voters)
         self.preferredLeaders = preferredLeaders
         self.processes = Mutex([Process?](repeating: nil, count: count))
     }
 
     /// Only some of the slots are owned, so that a world begins quickly.
-    private static func bootstrap(_ cluster: ClusterID, _ nodes: [NodeID]) throws -> Bootstrap {
+    private static func bootstrap(
+        _ cluster: ClusterID, _ nodes: [NodeID], voters: [NodeID]
+    ) throws -> Bootstrap {
         let descriptors = nodes.map { NodeDescriptor(id: $0, zone: "z\($0)") }
         let slots = SlotRange(first: Slot(rawValue: 0), last: Slot(rawValue: 8191))
         return Bootstrap(
@@ -74,7 +84,7 @@ final class MetaWorld: Sendable {
             layout: try LayoutBuilder.build(
                 version: LayoutVersion(1), nodes: descriptors, partitionBits: 4),
             groupTable: GroupTable(
-                version: 1, groups: Self.groups.map { GroupDescriptor(id: $0, voters: nodes) },
+                version: 1, groups: Self.groups.map { GroupDescriptor(id: $0, voters: voters) },
                 slots: [SlotAssignment(slots: slots, group: GroupID(1))]))
     }
 
@@ -107,8 +117,9 @@ final class MetaWorld: Sendable {
             identity: PeerIdentityCard(node: node, cluster: self.cluster, security: security),
             answerer: calls, events: { calls.peerChanged($0) })
         var settings = MetaSettings(
-            node: node, directory: "/meta", groups: Self.groups, voters: self.nodes,
-            preferredLeaders: self.preferredLeaders, bootstrap: self.bootstrap)
+            node: node, directory: "/meta", groups: Self.groups, voters: self.voters,
+            preferredLeaders: self.preferredLeaders,
+            bootstrap: self.voters.contains(node) ? self.bootstrap : nil)
         settings.sweep = self.sweep
         settings.log.flushBytes = 8 << 10
         settings.log.entriesKept = 8
@@ -124,6 +135,7 @@ final class MetaWorld: Sendable {
             peers: switchboard, secrets: MetaSecrets(MasterKeyRing(self.masterKey)),
             end: { await environment.terminate(status: $0, reason: $1) },
             layout: { client.layout },
+            groupTable: { [followsTable] in followsTable ? client.groupTable : nil },
             registry: MetricsRegistry(),
             logger: Logger(
                 component: "meta", clock: { environment.wallClock },
@@ -220,15 +232,32 @@ final class MetaWorld: Sendable {
                 rows = []
                 for machine in self.machines {
                     guard let state = self.process(machine)?.meta.states[group] else { continue }
+                    guard try self.expected(in: group).contains(machine.index) else { continue }
                     rows.append(try Self.rows(of: state))
                 }
                 if Set(rows).count == 1 { break }
                 _ = self.simulator.run(for: .milliseconds(100), until: { false })
             }
             let (count, distinct) = (rows.count, Set(rows).count)
-            #expect(count == self.machines.count)
+            let expected = try self.expected(in: group).count
+            #expect(count == expected)
             #expect(distinct == 1, "the replicas of group \(group) differ")
         }
+    }
+
+    /// The machines whose replicas of a group are kept up: the members by the newest configuration
+    /// that any of them has applied.
+    private func expected(in group: GroupID) throws -> [Int] {
+        var newest: (index: LogIndex, members: [NodeID]) = (.zero, self.voters)
+        for machine in self.machines {
+            guard let state = self.process(machine)?.meta.states[group] else { continue }
+            let view = CatalogView(state.store.snapshot())
+            guard let bytes = try view.configuration(), let at = try view.applied()?.index,
+                at >= newest.index
+            else { continue }
+            newest = (at, try Configuration(decoding: bytes).members)
+        }
+        return self.machines.map(\.index).filter { newest.members.contains(self.nodes[$0]) }
     }
 
     private static func rows(of state: GroupState) throws -> [String] {

@@ -107,7 +107,7 @@ import Testing
         let disk = TestDisk()
         let cluster = try newCluster(zones)
         let identity = cluster.identities[position]
-        try cluster.write(identity, into: "/identity", disk.files)
+        try identity.write(into: "/identity", disk.files)
         return (disk, identity)
     }
 

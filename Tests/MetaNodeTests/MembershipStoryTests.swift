@@ -1,0 +1,86 @@
+import Catalog
+import ClusterClient
+import Consensus
+import MetaNode
+import Placement
+import Primitives
+import SimulatedRuntime
+import Testing
+
+/// Nodes that come and go while groups decide.
+struct MembershipStoryTests {
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
+    func `a node that joins learns the logs and votes, and one that is drained votes no more`(
+        seed: UInt64
+    ) throws {
+        let world = try MetaWorld(seed: seed, nodes: 4, voters: 3)
+        try world.tell {
+            let second = world.machines[1]
+            // Nodes 1 to 3 vote; node 4 is known, active, and takes node 1's place.
+            try await world.set(.draining, of: NodeID(1), asking: second)
+            let wish = [NodeID(2), NodeID(3), NodeID(4)]
+            try await world.waitForVoters(wish)
+            try await world.set(.removed, of: NodeID(1), asking: second)
+            try await world.waitForVoters(wish)
+        }
+    }
+
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
+    func `a change goes on when leaders die in the middle of it`(seed: UInt64) throws {
+        let world = try MetaWorld(seed: seed, nodes: 5, voters: 3)
+        try world.tell {
+            try await world.set(.draining, of: NodeID(1), asking: world.machines[1])
+            var generator = SeededGenerator(seed: seed)
+            for _ in 0..<6 {
+                let machine = world.machines[Int(generator.next() % 5)]
+                try await world.simulator.loop.sleep(
+                    for: .milliseconds(200 + Int64(generator.next() % 1500)))
+                machine.crash()
+                try await world.simulator.loop.sleep(
+                    for: .milliseconds(Int64(generator.next() % 800)))
+                world.restart(machine)
+            }
+            try await world.waitForVoters([NodeID(2), NodeID(3), NodeID(4)])
+        }
+    }
+}
+
+extension MetaWorld {
+    fileprivate struct Unknown: Error { let node: NodeID }
+
+    /// Has group 0 say how a node stands.
+    fileprivate func set(
+        _ state: NodeState, of node: NodeID, asking machine: SimulatedNode
+    ) async throws {
+        guard let record = self.bootstrap.nodes.first(where: { $0.id == node }) else {
+            throw Unknown(node: node)
+        }
+        let result = try await self.ask(machine) { process -> CommandResult? in
+            do throws(ClusterFault) {
+                return try await process.client.administer(
+                    .registerNode(record.with(state)),
+                    deadline: process.environment.now + .seconds(30))
+            } catch { return nil }
+        }
+        #expect(result == .nodeRegistered)
+    }
+
+    /// Waits until whoever leads a group says that these vote in it, and no others, for all groups.
+    fileprivate func waitForVoters(_ voters: [NodeID]) async throws {
+        let wish = Configuration(voters: voters)
+        let end = self.simulator.now + .seconds(120)
+        var said: [GroupID: Configuration] = [:]
+        while Self.groups.contains(where: { said[$0] != wish }) {
+            guard self.simulator.now < end else {
+                throw Tired(what: "voters \(wish), and they are \(said)")
+            }
+            for machine in self.machines {
+                let statuses = try await self.ask(machine) { await $0.meta.groupStatuses() } ?? []
+                for (group, status) in statuses where status.role == .leader {
+                    said[group] = status.members
+                }
+            }
+            try await self.simulator.loop.sleep(for: .milliseconds(100))
+        }
+    }
+}
