@@ -53,10 +53,11 @@ package struct JoiningNode: Sendable {
             address: self.plan(node, zone: "").peer.description, roles: .all)
     }
 
-    /// The zone with the fewest nodes; of equal ones the first by name.
+    /// Of all zones that there ever were, the one with the fewest nodes; of equal ones the first by
+    /// name.
     private static func zone(among nodes: [NodeRecord]) -> String {
-        let active = nodes.filter { $0.descriptor.state == .active }
-        let counts = Dictionary(grouping: active, by: \.descriptor.zone).mapValues(\.count)
+        let counts = Dictionary(grouping: nodes, by: \.descriptor.zone)
+            .mapValues { $0.count { $0.descriptor.state == .active } }
         return counts.min { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? "a"
     }
 
