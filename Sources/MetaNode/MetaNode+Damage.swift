@@ -1,4 +1,5 @@
 import Consensus
+import IORuntime
 import Primitives
 import Telemetry
 
@@ -11,6 +12,24 @@ extension MetaNode {
             self.logger.warning(
                 "the disk did not give back what it held",
                 ["group": group.state.group, "found": "\(group.finding)"])
+        }
+    }
+
+    /// Ends the process over proof that a log is not what its owner believes.
+    func stop(for fault: ReplicaFault, in group: GroupID) {
+        switch fault {
+        case .entriesLost:
+            // The row of term and vote goes with every change of the log. A leader that counts on an
+            // answer of ours which neither of them knows convicts both: the store went back to an
+            // earlier state, whole, as a log file that is cut short at its end makes it do.
+            self.stop()
+            self.loop.spawn {
+                await self.end(
+                    MetaSettings.forgottenStatus,
+                    "group \(group): \(fault); the Raft log went back to an earlier state")
+            }
+        case .diverged, .commitContradicted, .secondLeader, .malformedEntries, .damagedStorage:
+            self.stopDamaged("group \(group): \(fault)")
         }
     }
 

@@ -342,7 +342,7 @@ package actor MetaNode {
     private func carryOut(_ effects: Effects, _ driver: GroupDriver) {
         let group = driver.group
         // A log that is proven damaged has no say any more, not even in what it said this turn.
-        if let fault = effects.faults.first { return self.stopDamaged("group \(group): \(fault)") }
+        if let fault = effects.faults.first { return self.stop(for: fault, in: group) }
         if !effects.heartbeats.isEmpty {
             let heldByAll = driver.heldByAllVoters
             if heldByAll > driver.heldByAll { driver.heldByAll = heldByAll }

@@ -96,7 +96,7 @@ package struct RaftLogTables: Sendable {
         batch.put(Self.log, Self.key(group, entry.index), writer.bytes)
     }
 
-    static func put(
+    package static func put(
         _ standing: Standing, of group: GroupID, to batch: inout WriteBatch
     ) {
         var writer = ByteWriter(capacity: 80)

@@ -10,18 +10,30 @@ import Primitives
 /// durable the note is marked as taken. A disk that fails again soon is failing for good, and a
 /// node that went round for ever would only hide it: then the start is refused.
 ///
-/// As text: `open` or `taken`, on the next line when a note was last taken, in milliseconds of the
+/// A process that learned that it may have forgotten a vote leaves a note that is *final*: no start
+/// goes on from it.
+///
+/// As text: `open`, `taken` or `final`, on the next line when a note was last taken, in milliseconds of the
 /// wall clock (`-` for never), and below why the process ended.
 package struct DiskFailureNote: Equatable, Sendable {
-    package var isOpen: Bool
+    package enum State: String, Sendable {
+        /// The next start takes it.
+        case open
+        /// A start has taken it, and everything is durable.
+        case taken
+        /// Nothing leads on from here.
+        case final
+    }
+
+    package var state: State
     package var lastTaken: Timestamp?
     package var reason: String
 
     /// A failure this soon after one that was taken is left to a person.
     package static let leastPeace = Duration.seconds(3600)
 
-    package init(isOpen: Bool, lastTaken: Timestamp? = nil, reason: String) {
-        self.isOpen = isOpen
+    package init(_ state: State, lastTaken: Timestamp? = nil, reason: String) {
+        self.state = state
         self.lastTaken = lastTaken
         self.reason = reason
     }
@@ -29,21 +41,20 @@ package struct DiskFailureNote: Equatable, Sendable {
     /// Whatever cannot be understood is an open note: somebody wanted to say something.
     package init(text: String) {
         let lines = text.split(separator: "\n", maxSplits: 2, omittingEmptySubsequences: false)
-        guard lines.count == 3, ["open", "taken"].contains(lines[0]),
+        guard lines.count == 3, let state = State(rawValue: String(lines[0])),
             lines[1] == "-" || Int64(lines[1]) != nil
         else {
-            self.init(isOpen: true, reason: text)
+            self.init(.open, reason: text)
             return
         }
         self.init(
-            isOpen: lines[0] == "open",
-            lastTaken: Int64(lines[1]).map { Timestamp(milliseconds: $0) },
+            state, lastTaken: Int64(lines[1]).map { Timestamp(milliseconds: $0) },
             reason: String(lines[2]))
     }
 
     package var text: String {
         let taken = self.lastTaken.map { "\($0.milliseconds)" } ?? "-"
-        return "\(self.isOpen ? "open" : "taken")\n\(taken)\n\(self.reason)"
+        return "\(self.state.rawValue)\n\(taken)\n\(self.reason)"
     }
 
     /// Whether a start at this time may go on by itself. A clock that was set back counts as soon.
@@ -66,7 +77,7 @@ extension DataDirectory {
 
     /// The failure that this start is to take, if there was one. Blocking.
     ///
-    /// - Throws: `.diskFailing` when it came too soon after another.
+    /// - Throws: `.diskFailing` when it came too soon after another, `.damaged` when it is final.
     package func failureToTake(
         at now: Timestamp, _ files: any FileSystem
     ) throws(NodeFault) -> DiskFailureNote? {
@@ -74,7 +85,10 @@ extension DataDirectory {
         do throws(FileFault) { note = try self.failureNote(files) } catch {
             throw .file("\(error)")
         }
-        guard let note, note.isOpen else { return nil }
+        guard let note, note.state != .taken else { return nil }
+        guard note.state != .final else {
+            throw .damaged(directory: self.directory, reason: note.reason)
+        }
         guard note.mayBeTaken(at: now) else {
             throw .diskFailing(
                 directory: self.directory, reason: note.reason, note: self.failurePath)
@@ -86,7 +100,7 @@ extension DataDirectory {
     package func tookFailure(
         _ note: DiskFailureNote, at now: Timestamp, _ files: any FileSystem
     ) throws(NodeFault) {
-        let taken = DiskFailureNote(isOpen: false, lastTaken: now, reason: note.reason)
+        let taken = DiskFailureNote(.taken, lastTaken: now, reason: note.reason)
         do throws(FileFault) {
             try files.replace(self.failurePath, with: Array(taken.text.utf8))
         } catch { throw .file("\(error)") }
@@ -98,7 +112,9 @@ extension DataDirectory {
         guard status != MetaSettings.diskFullStatus else { return }
         do throws(FileFault) {
             let lastTaken = try self.failureNote(files)?.lastTaken
-            let note = DiskFailureNote(isOpen: true, lastTaken: lastTaken, reason: reason)
+            let state: DiskFailureNote.State =
+                status == MetaSettings.forgottenStatus ? .final : .open
+            let note = DiskFailureNote(state, lastTaken: lastTaken, reason: reason)
             try files.replace(self.failurePath, with: Array(note.text.utf8))
         } catch { return }
     }

@@ -159,7 +159,7 @@ import Testing
         for _ in 1...2 {
             #expect(
                 try self.note(disk, at: 10)
-                    == DiskFailureNote(isOpen: true, reason: "sync\nfailed"))
+                    == DiskFailureNote(.open, reason: "sync\nfailed"))
         }
         let note = try #require(try self.note(disk, at: 10))
         try self.directory().tookFailure(note, at: Timestamp(milliseconds: 10_000), disk.files)
@@ -188,8 +188,18 @@ import Testing
         }
     }
 
+    @Test func `a node that may have forgotten a vote never starts again`() throws {
+        let disk = try self.disk()
+        try self.directory().noteEnd(MetaSettings.forgottenStatus, "it went back", disk.files)
+        for seconds in [0, 1_000_000] as [Int64] {
+            #expect(throws: NodeFault.damaged(directory: "/data", reason: "it went back")) {
+                try self.note(disk, at: seconds)
+            }
+        }
+    }
+
     @Test(arguments: ["", "the disk is on fire", "open", "open\n-", "open\nsoon\nwhy"])
     func `a note that nobody understands is still one`(text: String) {
-        #expect(DiskFailureNote(text: text) == DiskFailureNote(isOpen: true, reason: text))
+        #expect(DiskFailureNote(text: text) == DiskFailureNote(.open, reason: text))
     }
 }

@@ -219,6 +219,56 @@ struct DamageStoryTests {
         } catch { Issue.record(error) }
     }
 
+    /// As a log file makes it do that is cut short at its end, which nothing on the disk can tell
+    /// from a write that was never synced.
+    @Test func `a node whose log went back whole is found out by its leader, and stays away`() {
+        do {
+            try Stage(seed: 33).tell { stage in
+                stage.simulator.allowsTermination = true
+                let load = Load(stage)
+                try await load.goesOn(by: 10)
+                let leader = try await stage.leader()
+                let machine = stage.others(than: leader)[1]
+                machine.crash()
+                try await Self.damage(machine, in: stage) { tables, batch in
+                    try Self.goBack(tables, &batch)
+                }
+                try await stage.wait("the leader finds it out") { _ in
+                    machine.terminations.count == 1
+                }
+                #expect(machine.terminations.map(\.status) == [MetaSettings.forgottenStatus])
+                stage.cluster.restart(machine)
+                try await stage.wait("the start is refused") {
+                    $0.cluster.startFault(on: machine) != nil
+                }
+                guard case .damaged? = stage.cluster.startFault(on: machine) else {
+                    Issue.record("\(stage.cluster.startFault(on: machine) as Any)")
+                    return
+                }
+                try await stage.expect(try await load.end())
+            }
+        } catch { Issue.record(error) }
+    }
+
+    /// Has each log end two entries earlier, and its row say so.
+    private static func goBack(_ tables: RaftLogTables, _ batch: inout WriteBatch) throws {
+        for (group, standing) in try tables.standings().sorted(by: { $0.key < $1.key }) {
+            let last = standing.last.index.rawValue
+            guard last > standing.truncated.index.rawValue + 3,
+                let end = try tables.anchor(of: LogIndex(last - 2), in: group)
+            else { continue }
+            for index in [last - 1, last] {
+                batch.delete(RaftLogTables.log, RaftLogTables.key(group, LogIndex(index)))
+            }
+            var earlier = standing
+            earlier.last = end
+            let state = standing.hardState
+            earlier.hardState = HardState(
+                term: state.term, vote: state.vote, commit: min(state.commit, end.index))
+            RaftLogTables.put(earlier, of: group, to: &batch)
+        }
+    }
+
     @Test(arguments: [0, 1, 2, 3, 5])
     func `a node whose disk failed a sync goes on by itself, once`(after syncs: Int) {
         do {
