@@ -3,6 +3,7 @@ import Catalog
 import IORuntime
 import PeerTransport
 import Primitives
+import Synchronization
 import Telemetry
 import Wire
 
@@ -37,25 +38,17 @@ extension ClusterClient {
         }
     }
 
-    /// Asks this node's own replica, which may lag: it answers once it has applied `index`. Nil when
-    /// it does not come so far in time, or there is none.
-    package func queryOwnReplica(
-        _ query: CatalogQuery, in group: GroupID, atLeast index: LogIndex, deadline: Instant
-    ) async throws(ClusterFault) -> (answer: CatalogAnswer, applied: LogIndex)? {
-        guard self.hasMetaRole else { return nil }
-        let request = QueryRequest(group: group, freshness: .atLeast(index), query: query)
-        let response: PeerResponse
-        do throws(CallFault) {
-            response = try await self.peers.call(
-                self.node, PeerRequest(kind: MetaCallKind.query, head: request.encoded),
-                deadline: min(deadline, self.environment.now + self.settings.attemptTimeout))
-        } catch { return nil }
-        do throws(FormatFault) {
-            switch try QueryAnswer(decoding: response.fittedMessage) {
-            case .answer(let answer, let applied): return (answer, applied)
-            case .refused: return nil
-            }
-        } catch { throw .malformed("this node answered what cannot be read: \(error)") }
+    /// What this node's own replica has in memory, and the index that its state had applied, or
+    /// more. It may lag. Nil when it would have to ask its disk, or there is none.
+    package func ownReplicaNow(
+        _ query: CatalogQuery, in group: GroupID
+    ) -> (answer: CatalogAnswer, applied: LogIndex)? {
+        self.state.withLock { $0.ownReplicas }?.answerNow(query, in: group)
+    }
+
+    /// Lets this node's own replicas be read without a call.
+    package func use(_ replicas: any OwnReplicas) {
+        self.state.withLock { $0.ownReplicas = replicas }
     }
 
     /// Asks whoever leads the group, and says which index the state had applied, or more.
@@ -65,9 +58,6 @@ extension ClusterClient {
         try await self.answer(to: query, in: group, freshness: .linearizable, deadline: deadline)
     }
 
-    /// Whether this node may hold replicas itself.
-    package var hasMetaRole: Bool { self.settings.metaNodes.contains(self.node) }
-
     /// The replicas that can be followed: this node's own first, then the others, each node
     /// beginning elsewhere, so that no replica is followed by all.
     package var followable: [NodeID] {
@@ -76,4 +66,17 @@ extension ClusterClient {
         let first = others.firstIndex { $0 > self.node } ?? 0
         return nodes.filter { $0 == self.node } + others[first...] + others[..<first]
     }
+}
+
+/// The replicas of the same process.
+///
+/// A look at rows that are in memory takes less time than a call to oneself, so it is the one thing
+/// that an edge has of its own node's meta role without one. What is told is no more than any edge
+/// hears by a query.
+package protocol OwnReplicas: Sendable {
+    /// What the group's replica has in memory, and the index that its state had applied, or more;
+    /// never blocks.
+    func answerNow(
+        _ query: CatalogQuery, in group: GroupID
+    ) -> (answer: CatalogAnswer, applied: LogIndex)?
 }

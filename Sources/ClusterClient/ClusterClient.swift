@@ -36,6 +36,7 @@ package final class ClusterClient: Sendable {
         var nodesChanged: (@Sendable ([NodeRecord]) -> Void)?
         /// Nodes whose connection broke and did not come back.
         var gone: Set<NodeID> = []
+        var ownReplicas: (any OwnReplicas)?
         var jitter: SeededGenerator
     }
 

@@ -152,34 +152,12 @@ extension PeerResponse {
     }
 }
 
-/// How fresh an answer must be.
-package enum Freshness: WireMessage, Equatable {
+/// How fresh an answer must be. Raw values are for ever.
+package enum Freshness: UInt8, Sendable {
     /// It shows every write acknowledged before the query arrived (Raft thesis §6.4).
-    case linearizable
+    case linearizable = 1
     /// What the replica that is asked has applied; it may lag.
-    case local
-    /// Any replica's that has applied this index: with one that was asked for after the reader
-    /// came, as good as `linearizable`.
-    case atLeast(LogIndex)
-
-    package func encode(into writer: inout ByteWriter) {
-        switch self {
-        case .linearizable: writer.write(UInt8(1))
-        case .local: writer.write(UInt8(2))
-        case .atLeast(let index):
-            writer.write(UInt8(3))
-            writer.write(index.rawValue)
-        }
-    }
-
-    package init(from reader: inout ByteReader) throws(FormatFault) {
-        switch try reader.read(UInt8.self) {
-        case 1: self = .linearizable
-        case 2: self = .local
-        case 3: self = .atLeast(LogIndex(try reader.read()))
-        default: throw .invalid(field: "freshness", offset: reader.offset - 1)
-        }
-    }
+    case local = 2
 }
 
 package struct QueryRequest: WireMessage, Equatable {
@@ -196,7 +174,7 @@ package struct QueryRequest: WireMessage, Equatable {
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
         writer.write(self.group.rawValue)
-        self.freshness.encode(into: &writer)
+        writer.write(self.freshness.rawValue)
         self.query.encode(into: &writer)
     }
 
@@ -204,7 +182,10 @@ package struct QueryRequest: WireMessage, Equatable {
         let version: UInt8 = try reader.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
         self.group = GroupID(try reader.read())
-        self.freshness = try Freshness(from: &reader)
+        guard let freshness = Freshness(rawValue: try reader.read()) else {
+            throw .invalid(field: "freshness", offset: reader.offset - 1)
+        }
+        self.freshness = freshness
         self.query = try CatalogQuery(from: &reader)
     }
 }

@@ -129,13 +129,6 @@ extension MetaNode {
             case .failure(let refusal): return .success(.refused(refusal))
             }
         case .local: break
-        case .atLeast(let index):
-            let isServed = await state.feed.wait(
-                for: index, atMost: Self.catchUpPatience, on: self.loop)
-            guard isServed, let through = state.feed.through else {
-                return .success(.refused(.tooLate))
-            }
-            applied = through
         }
         return await self.answer(request.query, from: state, reached: applied)
     }

@@ -1,4 +1,5 @@
 import CachePolicy
+import Catalog
 import ClusterClient
 import IORuntime
 import PeerTransport
@@ -10,8 +11,6 @@ import Wire
 extension MetaNode {
     /// How long a follower is held when there is no news.
     private static let followHold: Duration = .seconds(1)
-    /// How long a reader is held whom this replica does not serve yet.
-    static let catchUpPatience: Duration = .milliseconds(100)
 
     nonisolated func answer(_ request: FollowRequest) async -> FollowAnswer {
         guard let feed = self.states[request.group]?.feed else { return .refused(.noSuchGroup) }
@@ -29,5 +28,19 @@ extension MetaNode {
         case .success(let index): .index(index)
         case .failure(let refusal): .refused(refusal)
         }
+    }
+}
+
+extension MetaNode: OwnReplicas {
+    package nonisolated func answerNow(
+        _ query: CatalogQuery, in group: GroupID
+    ) -> (answer: CatalogAnswer, applied: LogIndex)? {
+        // The index first: the state may go on before it is read.
+        guard let state = self.states[group], let through = state.feed.through,
+            let answer = state.answerFromCache(query)
+        else { return nil }
+        self.counters.queries.add()
+        self.counters.queriesFromCache.add()
+        return (answer.withoutSecrets, through)
     }
 }

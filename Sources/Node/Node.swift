@@ -206,6 +206,7 @@ package final class Node: Sendable {
             isAfterDiskFailure: failure != nil)
         let meta = try await roles.openMeta(peers: switchboard, cluster)
         if let meta {
+            cluster.use(meta)
             let watch = MasterKeyWatch(
                 identityDirectory: options.identityDirectory, meta: meta,
                 environment: environment, logger: logger)

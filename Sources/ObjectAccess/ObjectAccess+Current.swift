@@ -37,54 +37,72 @@ extension ObjectAccess {
 
     /// Nil when the group does not own the bucket's slot.
     ///
-    /// Where something may be known here, or be asked of this node's own replica, the leader is only
-    /// asked how far the group is, once for all who want to know; else it is asked for the object.
+    /// Where something is known here, or is in the memory of this node's own replica, the leader is
+    /// only asked how far the group is, once for all who want to know; else it is asked for the
+    /// object.
     private func current(
         _ name: ObjectHeads.Name, in group: GroupID, withContent: Bool, deadline: Instant
     ) async throws(AccessFault) -> CurrentObject? {
         let query = CatalogQuery.object(
             name.object.bucket, name.object.key, withManifest: withContent)
-        if self.heads.mayAnswer(name, in: group) {
+        if await self.hasCandidate(
+            name, in: group, query, withContent: withContent, deadline: deadline)
+        {
             let index = try await self.asking { () throws(ClusterFault) in
                 try await self.heads.readIndex(of: group, deadline: deadline)
             }
             let known = await self.heads.find(
                 name, in: group, through: index, withContent: withContent)
             if let known { return known }
-            if self.heads.trustsOwnReplica(of: group) {
-                let found = try await self.asking { () throws(ClusterFault) in
-                    try await self.cluster.queryOwnReplica(
-                        query, in: group, atLeast: index, deadline: deadline)
-                }
-                if let found {
-                    return try await self.admit(found, as: name, in: group, deadline: deadline)
-                }
-            }
         }
-        let found = try await self.asking { () throws(ClusterFault) in
+        let (answer, applied) = try await self.asking { () throws(ClusterFault) in
             try await self.cluster.queryLeader(query, in: group, deadline: deadline)
         }
-        return try await self.admit(found, as: name, in: group, deadline: deadline)
+        if case .slotNotOwned = answer { return nil }
+        if case .noSuchBucket = answer { throw .noSuchBucket(name.object.bucket) }
+        guard
+            let current = try await self.current(
+                answer, in: name.object.bucket, deadline: deadline)
+        else { throw .broken("asking for an object gave \(answer)") }
+        self.heads.admit(current, of: name, in: group, readAt: applied)
+        return current
     }
 
-    private func admit(
-        _ found: (answer: CatalogAnswer, applied: LogIndex), as name: ObjectHeads.Name,
-        in group: GroupID, deadline: Instant
-    ) async throws(AccessFault) -> CurrentObject? {
-        let current: CurrentObject
-        switch found.answer {
-        case .object(let head, let manifest):
-            current = .present(
-                head,
-                try await self.content(
-                    of: head, manifest, in: name.object.bucket, deadline: deadline))
-        case .absent: current = .absent
-        case .slotNotOwned: return nil
-        case .noSuchBucket: throw .noSuchBucket(name.object.bucket)
-        case let other: throw .broken("asking for an object gave \(other)")
+    /// Whether something is known of the name that a read index may prove true. What the own replica
+    /// says of slots and buckets proves nothing: it may lag.
+    private func hasCandidate(
+        _ name: ObjectHeads.Name, in group: GroupID, _ query: CatalogQuery, withContent: Bool,
+        deadline: Instant
+    ) async -> Bool {
+        if self.heads.knows(name, in: group, withContent: withContent) { return true }
+        self.counters.headMisses.add()
+        guard let (answer, applied) = self.cluster.ownReplicaNow(query, in: group) else {
+            return false
         }
-        self.heads.admit(current, of: name, in: group, readAt: found.applied)
-        return current
+        do throws(AccessFault) {
+            guard
+                let current = try await self.current(
+                    answer, in: name.object.bucket, deadline: deadline)
+            else { return false }
+            self.counters.headsFromOwnReplica.add()
+            return self.heads.admit(current, of: name, in: group, readAt: applied)
+        } catch {
+            // It may be of a bucket that is gone; the leader knows.
+            return false
+        }
+    }
+
+    /// Nil when the answer is of no object.
+    private func current(
+        _ answer: CatalogAnswer, in bucket: BucketName, deadline: Instant
+    ) async throws(AccessFault) -> CurrentObject? {
+        if case .object(let head, let manifest) = answer {
+            let content = try await self.content(
+                of: head, manifest, in: bucket, deadline: deadline)
+            return .present(head, content)
+        }
+        if case .absent = answer { return .absent }
+        return nil
     }
 
     /// Small bytes are opened once, for all who will read them.

@@ -301,6 +301,8 @@ package struct ObjectAccessCounters: Sendable {
     package let headHits: Counter
     package let absenceHits: Counter
     package let headMisses: Counter
+    /// Of those, found in the memory of this node's own replica.
+    package let headsFromOwnReplica: Counter
     /// Heads that were not remembered, because they may have been over when they came.
     package let fillsRefused: Counter
     /// Streams that had forgotten what this edge did not know yet.
@@ -399,6 +401,9 @@ package struct ObjectAccessCounters: Sendable {
         self.headMisses = registry.counter(
             "holdfast_access_head_misses_total",
             help: "Keys that the edge did not know, or no longer.")
+        self.headsFromOwnReplica = registry.counter(
+            "holdfast_access_heads_from_own_replica_total",
+            help: "Keys that the edge did not know, and its own node's replica had in memory.")
         self.fillsRefused = registry.counter(
             "holdfast_fills_refused_total",
             help: "Heads not remembered because they may have been invalidated on their way.")

@@ -125,7 +125,6 @@ final class ObjectHeads: Sendable {
                 break
             }
         }
-        self.counters.headMisses.add()
         return nil
     }
 
@@ -139,7 +138,12 @@ final class ObjectHeads: Sendable {
     }
 
     /// Remembers what was read of a name, if nothing says that it is over.
-    func admit(_ current: CurrentObject, of name: Name, in group: GroupID, readAt: LogIndex) {
+    ///
+    /// - Returns: whether nothing did.
+    @discardableResult
+    func admit(
+        _ current: CurrentObject, of name: Name, in group: GroupID, readAt: LogIndex
+    ) -> Bool {
         let isAdmitted = self.state.withLock { state in
             // Whoever asked for a head alone must not take the bytes from those who want them.
             if !current.tellsContent,
@@ -153,25 +157,17 @@ final class ObjectHeads: Sendable {
                 sizeBytes: current.sizeBytes + name.object.key.utf8.count)
         }
         if !isAdmitted { self.counters.fillsRefused.add() }
+        return isAdmitted
     }
 
-    /// Whether it is worth asking how far the group is: somebody may then answer but its leader.
-    ///
-    /// Begins to follow the group.
-    func mayAnswer(_ name: Name, in group: GroupID) -> Bool {
+    /// Whether something is known of a name that may be true still. Begins to follow the group.
+    func knows(_ name: Name, in group: GroupID, withContent: Bool) -> Bool {
         let now = self.environment.now
         return self.state.withLock { state in
             self.use(group, at: now, &state)
-            if self.cluster.hasMetaRole { return true }
-            return state.cache.find(name.object, name.marks, in: group) != nil
+            let found = state.cache.find(name.object, name.marks, in: group)?.value
+            return found.map { $0.tellsContent || !withContent } ?? false
         }
-    }
-
-    /// Whether this node's own replica kept up lately.
-    func trustsOwnReplica(of group: GroupID) -> Bool {
-        let now = self.environment.now
-        return self.cluster.hasMetaRole
-            && self.state.withLock { $0.groups[group]?.lagsUntil.map { $0 <= now } ?? true }
     }
 
     // MARK: How far the group is

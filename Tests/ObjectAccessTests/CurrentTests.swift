@@ -21,7 +21,7 @@ struct CurrentTests {
             for _ in 0..<5 { #expect(try await world.get("a") == someBytes(500)) }
             #expect(Self.objectQueries(world) == 1)
             #expect(world.access.counters.headHits.value == 4)
-            #expect(world.client.counters.readIndexes.value == 5, "each read asks how far it is")
+            #expect(world.client.counters.readIndexes.value == 4, "who knows asks if it is true")
         }
     }
 
@@ -86,7 +86,7 @@ struct CurrentTests {
             let key = try AccessWorld.key("a")
             let bucket = try AccessWorld.bucket
             _ = try await world.put("a", someBytes(500))
-            _ = try await world.get("a")
+            for _ in 0..<2 { _ = try await world.get("a") }
             let deadline = world.loop.now + .seconds(20)
             let before = world.client.counters.readIndexes.value
             for _ in 0..<20 {
@@ -110,7 +110,7 @@ struct CurrentTests {
             let key = try AccessWorld.key("a")
             let bucket = try AccessWorld.bucket
             _ = try await world.put("a", someBytes(500))
-            _ = try await world.get("a")
+            for _ in 0..<2 { _ = try await world.get("a") }
             try world.cluster.group.send(.deleteObject(DeleteObject(bucket: bucket, key: key)))
             try await world.loop.sleep(for: .milliseconds(20))
             let deadline = world.loop.now + .seconds(20)

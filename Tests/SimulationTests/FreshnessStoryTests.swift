@@ -203,7 +203,7 @@ private final class Work: Sendable {
     private func expectPassing(_ fault: AccessFault) {
         switch fault {
         case .unavailable, .overloaded: break
-        default: Issue.record("\(fault)")
+        case let other: Issue.record("\(other)")
         }
     }
 
