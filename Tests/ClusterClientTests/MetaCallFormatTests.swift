@@ -1,3 +1,4 @@
+import CachePolicy
 import Catalog
 import ClusterClient
 import PeerTransport
@@ -66,6 +67,18 @@ import Wire
         Sample(
             "answer", QueryAnswer.answer(.absent, applied: LogIndex(4)),
             "01" + "0400000000000000" + Hex.encode(CatalogAnswer.absent.encoded)),
+        Sample(
+            "follow", FollowRequest(group: GroupID(1), after: LogIndex(4)),
+            "01" + "01000000" + "0400000000000000"),
+        Sample(
+            "news", FollowAnswer.news(.reset(LogIndex(4))),
+            "01" + Hex.encode(InvalidationNews.reset(LogIndex(4)).encoded)),
+        Sample("no news", FollowAnswer.nothing, "02"),
+        Sample("follow refused", FollowAnswer.refused(.noSuchGroup), "03" + "03"),
+        Sample(
+            "read index request", ReadIndexRequest(group: GroupID(1)), "01" + "01000000"),
+        Sample("read index", ReadIndexAnswer.index(LogIndex(4)), "01" + "0400000000000000"),
+        Sample("read index refused", ReadIndexAnswer.refused(.overloaded), "02" + "02"),
         Sample("query refused", QueryAnswer.refused(.overloaded), "0202"),
         Sample(
             "signing key request",
