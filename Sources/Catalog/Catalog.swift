@@ -42,7 +42,8 @@ package struct Catalog: Sendable {
 
         // Never below the last: a leader whose clock is behind that of its predecessor does not turn
         // time back.
-        let now = AppliedPosition(index: index, term: term, time: max(before.time, time))
+        let now = AppliedPosition(
+            index: index, term: term, time: max(before.time, time), digest: before.digest)
         return EntryApplication(group: self.group, position: now, over: reader)
     }
 

@@ -108,10 +108,11 @@ struct EntryApplication {
     /// Ends the entry: sessions in the order of their names, the applied position last.
     mutating func finish(results: [CommandResult]) -> Applied {
         self.writeSessions()
-        self.put(CatalogFamilies.rows, CatalogKeys.applied, self.position.row)
+        let position = self.position.covering(self.overlay.pending)
+        self.put(CatalogFamilies.rows, CatalogKeys.applied, position.row)
         return Applied(
             results: results, batch: self.overlay.pending, invalidations: self.invalidations,
-            position: self.position, sessionHits: self.sessionHits)
+            position: position, sessionHits: self.sessionHits)
     }
 
     /// The version of what the command makes: no other command of the slot makes the same.

@@ -10,13 +10,14 @@ extension AppliedPosition: WireMessage {
         writer.write(self.index.rawValue)
         writer.write(self.term.rawValue)
         writer.write(self.time)
+        writer.write(self.digest)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
         try reader.readVersion(formatVersion)
         self.init(
             index: LogIndex(try reader.read()), term: Term(try reader.read()),
-            time: try reader.readTimestamp())
+            time: try reader.readTimestamp(), digest: try reader.read())
     }
 }
 

@@ -1,3 +1,4 @@
+internal import OrderedStorage
 package import Primitives
 internal import Wire
 
@@ -7,15 +8,44 @@ package struct AppliedPosition: Equatable, Sendable {
     package let term: Term
     /// The time of the last entry: never below that of an earlier one.
     package let time: Timestamp
+    /// A hash over all that the entries up to here wrote. Replicas of a group that have applied the
+    /// same entries have the same, or one of them is not what it should be.
+    package let digest: UInt64
 
-    package init(index: LogIndex, term: Term, time: Timestamp) {
+    package init(index: LogIndex, term: Term, time: Timestamp, digest: UInt64) {
         self.index = index
         self.term = term
         self.time = time
+        self.digest = digest
     }
 
     package static let start = AppliedPosition(
-        index: .zero, term: .zero, time: Timestamp(milliseconds: 0))
+        index: .zero, term: .zero, time: Timestamp(milliseconds: 0), digest: 0)
+
+    /// This position once its entry has written `changes` over what the digest covers now.
+    func covering(_ changes: WriteBatch) -> AppliedPosition {
+        var hash = RunningHash(from: self.digest)
+        hash.absorb(self.index.rawValue)
+        hash.absorb(self.term.rawValue)
+        hash.absorb(UInt64(bitPattern: self.time.milliseconds))
+        for change in changes.changes {
+            switch change {
+            case .put(let family, let key, let value):
+                hash.absorb(UInt64(family.index) << 8 | 1)
+                hash.absorb(key)
+                hash.absorb(value)
+            case .delete(let family, let key):
+                hash.absorb(UInt64(family.index) << 8 | 2)
+                hash.absorb(key)
+            case .deleteRange(let family, let range):
+                hash.absorb(UInt64(family.index) << 8 | (range.end == nil ? 3 : 4))
+                hash.absorb(range.start)
+                hash.absorb(range.end ?? [])
+            }
+        }
+        return AppliedPosition(
+            index: self.index, term: self.term, time: self.time, digest: hash.value)
+    }
 }
 
 /// The current version of an object.

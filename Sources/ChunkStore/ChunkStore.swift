@@ -30,6 +30,7 @@ package actor ChunkStore {
     let index: ChunkIndex
     private let lock: any File
     private let end: ProcessEnd
+    private let clock: @Sendable () -> Timestamp
 
     private var waiting: [Intake] = []
     /// Of chunks that wait and of those being committed.
@@ -46,16 +47,20 @@ package actor ChunkStore {
 
     /// Opens the store of a directory, making it when nothing is there, and brings the index up to
     /// the segments.
+    ///
+    /// - Parameter clock: what the age of a chunk is measured by; the machine's own when nil.
     package static func open(
         _ settings: ChunkStoreSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, end: @escaping ProcessEnd,
-        registry: MetricsRegistry = MetricsRegistry()
+        registry: MetricsRegistry = MetricsRegistry(), clock: (@Sendable () -> Timestamp)? = nil
     ) async throws(ChunkStoreFault) -> ChunkStore {
         let opened = try await environment.blocking(.disk) {
             () throws(ChunkStoreFault) -> OpenedStore in
             try OpenedStore(settings, environment.files, stores)
         }
-        let store = ChunkStore(opened, settings, environment, loop, end, registry)
+        let store = ChunkStore(
+            opened, settings, environment, loop, end, registry,
+            clock ?? { environment.wallClock })
         // What deaths and full disks have left undone.
         await store.needUpkeep()
         return store
@@ -63,8 +68,10 @@ package actor ChunkStore {
 
     private init(
         _ opened: OpenedStore, _ settings: ChunkStoreSettings, _ environment: any Environment,
-        _ loop: any EventLoop, _ end: @escaping ProcessEnd, _ registry: MetricsRegistry
+        _ loop: any EventLoop, _ end: @escaping ProcessEnd, _ registry: MetricsRegistry,
+        _ clock: @escaping @Sendable () -> Timestamp
     ) {
+        self.clock = clock
         self.counters = Counters(registry)
         self.end = end
         self.environment = environment
@@ -96,7 +103,7 @@ package actor ChunkStore {
             return .overloaded
         }
         let record = SegmentFormat.Record(
-            chunk: request.name, slot: request.slot, storedAt: self.environment.wallClock,
+            chunk: request.name, slot: request.slot, storedAt: self.clock(),
             frames: request.frames)
         self.waitingBytes += bytes
         let answer = await self.hand(in: .put(SegmentWriter.Piece(record: record, body: body)))
@@ -126,7 +133,7 @@ package actor ChunkStore {
             guard !self.isClosing else { throw .closing }
             let part = Array(rest.prefix(Self.namesPerJob))
             rest = rest.dropFirst(part.count)
-            switch await self.hand(in: .delete(part, at: self.environment.wallClock)) {
+            switch await self.hand(in: .delete(part, at: self.clock())) {
             case .done: break
             case .full: throw .full
             case .device(let reason): throw .file(reason)

@@ -19,6 +19,8 @@ package final class ClusterClient: Sendable {
     package let node: NodeID
     package let settings: ClusterClientSettings
     package let counters: ClusterClientCounters
+    /// How this process's clock stands to those of the meta nodes.
+    package let clock: ClockView
     let state: Mutex<State>
 
     struct State: Sendable {
@@ -45,6 +47,8 @@ package final class ClusterClient: Sendable {
         loop: any EventLoop, peers: any Peers, registry: MetricsRegistry = MetricsRegistry()
     ) {
         self.counters = ClusterClientCounters(registry)
+        self.clock = ClockView(
+            node: node, voters: settings.metaNodes, environment: environment, registry: registry)
         self.environment = environment
         self.loop = loop
         self.peers = peers

@@ -7,6 +7,8 @@ import Wire
 package enum MetaCallKind {
     package static let propose: UInt16 = 0x0110
     package static let query: UInt16 = 0x0111
+    /// Without a body; answered with `ClockAnswer`.
+    package static let clock: UInt16 = 0x0112
     package static let signingKey: UInt16 = 0x0120
     package static let bucketKey: UInt16 = 0x0121
     package static let signLink: UInt16 = 0x0122

@@ -38,6 +38,9 @@ extension RaftStatus {
 }
 
 extension RaftReplica {
+    /// The chain hash of the log at `index`, where the memory reaches back to it.
+    package func chain(at index: LogIndex) -> UInt64? { self.log.anchor(at: index)?.chain }
+
     package var status: RaftStatus {
         RaftStatus(
             node: self.node, members: self.members, role: self.role, term: self.term,

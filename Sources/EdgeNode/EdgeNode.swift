@@ -33,7 +33,8 @@ package final class EdgeNode: Sendable {
     ) {
         self.settings = settings
         self.logger = logger
-        let authenticator = RequestAuthenticator(environment: environment, source: cluster)
+        let authenticator = RequestAuthenticator(
+            environment: environment, source: cluster, clock: cluster.clock)
         let router = EdgeRouter(
             environment: environment, cluster: cluster,
             s3: S3Door(access: access, authenticator: authenticator, region: settings.region),

@@ -51,6 +51,7 @@ package struct LinkDoor: Sendable {
         _ rawPath: ArraySlice<UInt8>, _ exchange: DoorExchange
     ) async throws(S3Refusal) {
         let link = try await self.authenticLink(exchange)
+        try self.cluster.clock.mustBeFitForEdges()
         let now = self.environment.wallClock
         let request = LinkRequest(
             method: exchange.head.method.description, rawPath: rawPath,

@@ -41,6 +41,17 @@ package struct DiskSpaceRule: Equatable, Sendable {
         self.space = holdsBallast || settings.ballastBytes == 0 ? .ample : .low
     }
 
+    /// When to measure again: soon where the disk could fill meanwhile, even by the chunks of the
+    /// fastest disk there is, and now and then where there is plenty.
+    package var pause: Duration {
+        let spareBytes = self.freeBytes - min(self.freeBytes, self.settings.markBytes)
+        let filling = Duration.milliseconds(Int64(spareBytes / Self.fastestBytesPerMillisecond))
+        return max(self.settings.period, min(filling, Self.longestPause))
+    }
+
+    private static let fastestBytesPerMillisecond: UInt64 = 4 << 20
+    private static let longestPause: Duration = .seconds(2)
+
     /// What must be free for things to be well again: the ballast, where it has to be made, and
     /// some more than the mark.
     package var recoveryBytes: UInt64 {

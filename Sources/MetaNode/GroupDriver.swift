@@ -69,6 +69,12 @@ final class GroupDriver {
     var preferredLeaderFitSince: Instant?
     /// Whether the replica's log lacked entries that it had, when last looked at.
     var wasRecovering: Bool
+    /// How this replica stands to the others.
+    var audit = ReplicaAudit()
+    /// A majority contradicts this replica's state: it neither leads nor answers.
+    var isFenced = false
+    /// The time of the last entry that this node proposed.
+    var lastEntryTime = Timestamp(milliseconds: 0)
     /// What the leader says every voter's log holds.
     var heldByAll = LogIndex.zero
 
@@ -98,6 +104,14 @@ final class GroupDriver {
                 opened.members, settings, environment),
             standing: opened.standing, applied: opened.applied, now: environment.now)
         self.logSizes = opened.logSizes
+        self.beginAudit(digest: opened.digest)
+    }
+
+    /// The state was restored, or came with a snapshot.
+    func beginAudit(digest: UInt64) {
+        let chain = self.replica.chain(at: self.applied)
+        self.audit.begin(
+            at: self.applied, chain.map { StateMark(digest: digest, chain: $0) })
     }
 
     /// A replica that goes on from what its rows and its state remember.
@@ -158,6 +172,7 @@ struct AppliedRun: Sendable {
         let index: LogIndex
         let term: Term
         let results: [CommandResult]
+        let mark: StateMark
     }
     var outcomes: [Outcome] = []
     var through: LogIndex
@@ -194,7 +209,9 @@ extension GroupState {
                 run.batchBytes += result.batch.sizeBytes
                 run.sessionHits += result.sessionHits
                 run.outcomes.append(
-                    .init(index: entry.index, term: entry.term, results: result.results))
+                    .init(
+                        index: entry.index, term: entry.term, results: result.results,
+                        mark: StateMark(digest: result.position.digest, chain: entry.chain)))
                 invalidated.append((entry.index, result.invalidations))
             } catch {
                 run.fault = error

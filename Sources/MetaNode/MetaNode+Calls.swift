@@ -5,6 +5,7 @@ import IORuntime
 import OrderedStorage
 import PeerTransport
 import Primitives
+import Synchronization
 import Telemetry
 import Wire
 
@@ -29,6 +30,9 @@ extension MetaNode {
                     return .refused(
                         code: MetaCallRefusal.outcomeUnknown, message: "given up while undecided")
                 }
+                return .response(PeerResponse(head: answer.encoded))
+            case MetaCallKind.clock:
+                let answer = ClockAnswer(wall: self.environment.wallClock)
                 return .response(PeerResponse(head: answer.encoded))
             case MetaCallKind.query:
                 let query = try QueryRequest(decoding: request.head)
@@ -63,7 +67,7 @@ extension MetaNode {
             let envelope = try RaftEnvelope(decoding: message)
             // A node speaks for itself alone.
             guard envelope.items.allSatisfy({ $0.message.from == peer }) else { return }
-            self.post(.envelope(envelope))
+            self.post(.envelope(envelope, from: peer, at: self.environment.now))
         } catch {
             self.logger.warning(
                 "a message cannot be read", ["from": "\(peer)", "reason": "\(error)"])
@@ -119,6 +123,9 @@ extension MetaNode {
     nonisolated func query(_ request: QueryRequest) async -> Result<QueryAnswer, StoreFault> {
         guard let state = self.states[request.group] else {
             return .success(.refused(.noSuchGroup))
+        }
+        guard !self.fencedGroups.withLock({ $0.contains(request.group) }) else {
+            return .success(.refused(.notLeader(hint: nil)))
         }
         self.counters.queries.add()
         var applied = LogIndex.zero

@@ -21,7 +21,7 @@ extension MetaNode {
         guard !self.isMeasuringDisk, isUrgent || now >= self.nextDiskMeasurement else { return }
         self.isMeasuringDisk = true
         self.bytesSinceMeasured = 0
-        self.nextDiskMeasurement = now + self.disk.settings.period
+        self.nextDiskMeasurement = now + self.disk.pause
         let ballast = self.ballast
         self.loop.spawn {
             let free = await self.environment.blocking(.metadata) { () -> UInt64? in

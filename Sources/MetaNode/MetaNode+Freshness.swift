@@ -4,6 +4,7 @@ import ClusterClient
 import IORuntime
 import PeerTransport
 import Primitives
+import Synchronization
 import Telemetry
 import Wire
 
@@ -36,7 +37,8 @@ extension MetaNode: OwnReplicas {
         _ query: CatalogQuery, in group: GroupID
     ) -> (answer: CatalogAnswer, applied: LogIndex)? {
         // The index first: the state may go on before it is read.
-        guard let state = self.states[group], let through = state.feed.through,
+        guard !self.fencedGroups.withLock({ $0.contains(group) }),
+            let state = self.states[group], let through = state.feed.through,
             let answer = state.answerFromCache(query)
         else { return nil }
         self.counters.queries.add()

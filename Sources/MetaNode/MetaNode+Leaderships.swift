@@ -1,3 +1,4 @@
+import ClusterClient
 import Consensus
 import IORuntime
 import Primitives
@@ -16,8 +17,12 @@ extension MetaNode {
         self.nextHandBackCheck = now + Self.handBackCheckPeriod
         for group in self.groupOrder {
             guard let driver = self.groups[group] else { continue }
-            if self.changeMembersIfDue(driver) { continue }
-            if !self.handOverForRoom(driver) { self.handBack(driver, at: now) }
+            if self.handOverFenced(driver) || self.changeMembersIfDue(driver)
+                || self.handOverForClock(driver) || self.handOverForRoom(driver)
+            {
+                continue
+            }
+            self.handBack(driver, at: now)
         }
         self.planVotersIfLeading()
         self.tendReplicas()
@@ -30,7 +35,7 @@ extension MetaNode {
         guard status.role == .leader,
             let preferred = self.preferredLeader(of: driver.group), preferred != self.node,
             let peer = status.peers.first(where: { $0.node == preferred }),
-            peer.state == .replicate, self.hasRoom(preferred),
+            peer.state == .replicate, self.hasRoom(preferred), self.clock.mayLead(preferred),
             peer.match.rawValue + Self.handBackLagEntries >= status.commit.rawValue
         else {
             driver.preferredLeaderFitSince = nil

@@ -119,13 +119,14 @@ extension MetaNode {
             group: group, generation: generation, manifest: manifest, settings: self.settings,
             stores: self.stores, files: self.environment.files)
         let settings = self.settings
-        let (state, members): (GroupState, Configuration)
+        let (state, position, members): (GroupState, AppliedPosition, Configuration)
         do throws(SnapshotFault) {
-            (state, members) = try await self.environment.blocking(.metadata) {
+            (state, position, members) = try await self.environment.blocking(.metadata) {
                 () throws(SnapshotFault) in
-                let state = try arrival.open()
+                let (state, position) = try arrival.open()
                 do throws(RaftLogTables.Fault) {
-                    return (state, try state.configuration() ?? settings.firstConfiguration)
+                    let members = try state.configuration() ?? settings.firstConfiguration
+                    return (state, position, members)
                 } catch {
                     state.store.close()
                     throw .log(error)
@@ -155,6 +156,7 @@ extension MetaNode {
         }
         let former = driver.state
         driver.goOn(from: restart, with: state, members, self.settings, self.environment)
+        self.auditBegins(driver, digest: position.digest)
         self.states.put(state)
         self.resume(driver)
         self.counters.snapshots.installed.add()
@@ -204,7 +206,7 @@ private struct SnapshotArrival: Sendable {
     }
 
     /// Blocking.
-    func open() throws(SnapshotFault) -> GroupState {
+    func open() throws(SnapshotFault) -> (GroupState, AppliedPosition) {
         let name = GroupState.name(of: self.group, self.generation)
         let incoming = "\(self.settings.directory)/\(MetaNode.incomingDirectory)"
         do throws(FileFault) {
@@ -229,6 +231,6 @@ private struct SnapshotArrival: Sendable {
             state.store.close()
             throw .otherState
         }
-        return state
+        return (state, applied)
     }
 }

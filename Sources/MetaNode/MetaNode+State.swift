@@ -39,7 +39,10 @@ extension MetaNode {
         driver.lastApplied = self.environment.now
         self.counters.entriesApplied.add(UInt64(run.outcomes.count))
         self.counters.sessionHits.add(UInt64(run.sessionHits))
-        for outcome in run.outcomes { driver.decide(outcome) }
+        for outcome in run.outcomes {
+            driver.decide(outcome)
+            self.audit(outcome, of: driver)
+        }
         driver.answerReads()
         self.step(group, .applied(through: run.through))
     }

@@ -35,10 +35,14 @@ package actor MetaNode {
     nonisolated let layout: @Sendable () -> Layout?
     /// The latest table of groups that this process knows; nil before there is one.
     nonisolated let groupTable: @Sendable () -> GroupTable?
+    /// How this node's clock stands to the others'.
+    package nonisolated let clock: ClockView
     /// When stores last said that they have no room left.
     nonisolated let fullStores = Mutex<[NodeID: Instant]>([:])
     package nonisolated let auditCounters: AuditCounters
     nonisolated let audits = Mutex<[GroupID: AuditFigures]>([:])
+    /// Groups whose replica here is fenced, for who asks without waiting for a turn.
+    nonisolated let fencedGroups = Mutex<Set<GroupID>>([])
     nonisolated let logger: Logger
     private nonisolated let inbox = Mutex(Inbox())
     /// The groups of this node for who asks without waiting for a turn.
@@ -77,8 +81,19 @@ package actor MetaNode {
     /// Written to the log and the states since the disk was last measured.
     var bytesSinceMeasured: UInt64 = 0
     /// What this turn sends, by node.
-    private var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
-    private var messages: [NodeID: [RaftEnvelope.Item]] = [:]
+    var heartbeats: [NodeID: [RaftEnvelope.Item]] = [:]
+    var messages: [NodeID: [RaftEnvelope.Item]] = [:]
+    /// Answers to heartbeats that leave with the next beat, or with what is said before.
+    var answersThatCanWait: [NodeID: [RaftEnvelope.Item]] = [:]
+    var ticks: TickClock
+    /// When the node means to wake up next.
+    var wakeUp: (tick: UInt64, task: SpawnedTask)?
+    /// This turn is a beat.
+    var isBeat = false
+    /// What the others' monotonic clocks showed when they last sent a stamp, and when that came.
+    var stampsHeard: [NodeID: (sent: Instant, received: Instant)] = [:]
+    /// Whether this node's clock is too far from the median to lead by.
+    var isClockOff = false
     private var nextTicket: UInt64 = 1
     private(set) var isStopped = false
 
@@ -86,7 +101,7 @@ package actor MetaNode {
 
     enum Work: Sendable {
         case tick
-        case envelope(RaftEnvelope)
+        case envelope(RaftEnvelope, from: NodeID, at: Instant)
         case propose(GroupID, [[UInt8]], ticket: UInt64, UnsafeContinuation<ProposeAnswer?, Never>)
         case read(
             GroupID, ticket: UInt64, isAppliedFirst: Bool,
@@ -133,7 +148,7 @@ package actor MetaNode {
         _ loop: any EventLoop, _ stores: any StoreFactory, _ peers: any Peers,
         _ secrets: MetaSecrets,
         _ end: @escaping ProcessEnd, _ layout: @escaping @Sendable () -> Layout?,
-        _ groupTable: @escaping @Sendable () -> GroupTable?,
+        _ groupTable: @escaping @Sendable () -> GroupTable?, _ clock: ClockView,
         _ registry: MetricsRegistry, _ logger: Logger
     ) {
         self.counters = MetaCounters(registry)
@@ -141,6 +156,7 @@ package actor MetaNode {
         self.auditCounters = AuditCounters(registry)
         self.layout = layout
         self.groupTable = groupTable
+        self.clock = clock
         self.environment = environment
         self.loop = loop
         self.peers = peers
@@ -158,6 +174,9 @@ package actor MetaNode {
             groups[group.state.group] = GroupDriver(group, settings, environment)
         }
         self.groups = groups
+        self.ticks = TickClock(
+            period: settings.tickPeriod, beatTicks: UInt64(settings.beatTicks),
+            now: environment.now)
         self.nextHandBackCheck = environment.now
         self.disk = opened.disk
         self.ballast = opened.ballast
@@ -167,13 +186,7 @@ package actor MetaNode {
     /// Begins to tick. The replicas begin as followers; where this node is the preferred leader of a
     /// group that has none, it stands at once instead of after an election timeout.
     package nonisolated func start() {
-        let period = self.settings.tickPeriod
-        self.loop.spawn {
-            while await self.isRunning {
-                self.post(.tick)
-                do { try await self.loop.sleep(for: period) } catch { return }
-            }
-        }
+        self.post(.tick)
         self.loop.spawn {
             do { try await self.loop.sleep(for: self.settings.firstElectionDelay) } catch { return }
             self.post(.standForElection)
@@ -216,6 +229,7 @@ package actor MetaNode {
             for item in work { Self.refuse(item) }
             return
         }
+        self.countTicks()
         var proposals: [GroupID: [Proposal]] = [:]
         for item in work { self.take(item, &proposals) }
         for group in self.groupOrder {
@@ -231,6 +245,7 @@ package actor MetaNode {
         for group in self.groupOrder { self.applyIfIdle(group) }
         self.tellWhoWaitsForQuiet()
         self.measureDiskIfDue()
+        self.planWakeUp()
     }
 
     struct Proposal {
@@ -244,16 +259,13 @@ package actor MetaNode {
     private func take(_ work: Work, _ proposals: inout [GroupID: [Proposal]]) {
         switch work {
         case .tick:
-            for group in self.groupOrder {
-                self.step(group, .tick)
-                self.maintainIfDue(group)
-            }
-            self.reclaimIfDue()
-            self.handBackIfDue()
-        case .envelope(let envelope):
-            if let peer = envelope.items.first?.message.from {
-                self.spaceOfPeers[peer] = envelope.space
-            }
+            // Counted already: it only woke the node up.
+            break
+        case .envelope(let envelope, let peer, let received):
+            self.spaceOfPeers[peer] = envelope.space
+            if let clock = envelope.clock { self.heard(clock, from: peer, at: received) }
+            self.heard(envelope.claims, from: peer)
+            if self.isStopped { return }
             for item in envelope.items {
                 guard let driver = self.groups[item.group], !self.mustLeaveAside(item.message)
                 else { continue }
@@ -265,7 +277,7 @@ package actor MetaNode {
                 answer.resume(returning: .refused(.noSuchGroup))
                 return
             }
-            guard !driver.isHalted else {
+            guard !driver.isHalted, !driver.isFenced else {
                 answer.resume(returning: .refused(.notLeader(hint: nil)))
                 return
             }
@@ -276,7 +288,7 @@ package actor MetaNode {
                 answer.resume(returning: .failure(.noSuchGroup))
                 return
             }
-            guard !driver.isHalted else {
+            guard !driver.isHalted, !driver.isFenced else {
                 answer.resume(returning: .failure(.notLeader(hint: nil)))
                 return
             }
@@ -342,15 +354,14 @@ package actor MetaNode {
     private func carryOut(_ effects: Effects, _ driver: GroupDriver) {
         let group = driver.group
         // A log that is proven damaged has no say any more, not even in what it said this turn.
-        if let fault = effects.faults.first { return self.stop(for: fault, in: group) }
-        if !effects.heartbeats.isEmpty {
-            let heldByAll = driver.heldByAllVoters
-            if heldByAll > driver.heldByAll { driver.heldByAll = heldByAll }
-            for outgoing in effects.heartbeats {
-                self.heartbeats[outgoing.to, default: []].append(
-                    .init(group: group, message: outgoing.message, heldByAll: heldByAll))
+        for fault in effects.faults {
+            guard case .diverged(let position, let peer, _, _) = fault else {
+                return self.stop(for: fault, in: group)
             }
+            self.logDiffers(driver, at: position.index, from: peer)
+            if self.isStopped { return }
         }
+        self.queue(heartbeats: effects.heartbeats, of: driver)
         self.queue(effects.messages, in: group)
         if let write = effects.write { self.writes.append((group, write)) }
         for load in effects.loads { self.load(load, driver) }
@@ -363,36 +374,16 @@ package actor MetaNode {
         self.noteRecovery(of: driver)
     }
 
-    private func queue(_ outgoing: [Outgoing], in group: GroupID) {
-        for message in outgoing {
-            self.messages[message.to, default: []].append(
-                .init(group: group, message: message.message, heldByAll: .zero))
-        }
-    }
-
-    private func sendAll() {
-        for (kind, queued) in [
-            (RaftEnvelope.heartbeatsKind, self.heartbeats),
-            (RaftEnvelope.messagesKind, self.messages),
-        ] {
-            for node in queued.keys.sorted() {
-                for run in RaftEnvelope.runs(of: queued[node] ?? []) {
-                    self.peers.send(
-                        node, kind: kind, RaftEnvelope(items: run, space: self.disk.space).encoded,
-                        lane: .control)
-                }
-            }
-        }
-        self.heartbeats.removeAll(keepingCapacity: true)
-        self.messages.removeAll(keepingCapacity: true)
-    }
-
     // MARK: Proposals and reads
 
     /// Hands the commands of a turn to the replica: as few entries as the bound allows.
     private func propose(_ proposals: [Proposal], in group: GroupID) {
         guard let driver = self.groups[group] else { return }
         var rest = self.admitted(proposals, in: driver)[...]
+        guard let time = self.entryTime(of: driver) else {
+            for proposal in rest { proposal.answer.resume(returning: .refused(.overloaded)) }
+            return
+        }
         while !rest.isEmpty {
             var commands: [[UInt8]] = []
             var batch = ProposedBatch(waiters: [])
@@ -411,7 +402,7 @@ package actor MetaNode {
                 rest = rest.dropFirst()
             }
             let payload = CatalogEntry.payload(
-                timestamp: self.environment.wallClock, commands: commands)
+                timestamp: time, commands: commands)
             let ticket = self.nextTicket
             self.nextTicket += 1
             driver.proposing[ticket] = batch

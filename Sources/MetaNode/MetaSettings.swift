@@ -25,6 +25,8 @@ package struct MetaSettings: Sendable {
 
     /// One tick of Raft's clocks.
     package var tickPeriod: Duration = .milliseconds(20)
+    /// Heartbeats go out every so many ticks: five in the least election timeout.
+    package var beatTicks = 10
     /// How long a preferred leader listens for a leader, at its start, before it stands itself.
     package var firstElectionDelay: Duration = .milliseconds(300)
     /// How long a preferred leader must have kept up before leadership returns to it.
@@ -81,6 +83,7 @@ package struct MetaSettings: Sendable {
         let seed = randomness.reduce(UInt64(group.rawValue)) { $0 << 8 ^ $0 >> 56 ^ UInt64($1) }
         var configuration = RaftConfiguration(
             node: self.node, members: members, seed: seed)
+        configuration.heartbeatTicks = self.beatTicks
         configuration.maximumCachedBytes = self.log.cachedBytes
         return configuration
     }
@@ -122,6 +125,14 @@ package struct MetaCounters: Sendable {
     package let snapshots: SnapshotCounters
     /// Changes of a group's members that this node began as its leader.
     package let memberChanges: Counter
+    /// Envelopes of heartbeats sent, each with those of all groups.
+    package let heartbeatEnvelopes: Counter
+    /// Leaderships that this node began to hand over because its clock was off.
+    package let clockHandovers: Counter
+    /// Times a replica of another node was found to differ from this node's.
+    package let divergences: Counter
+    /// Times a replica of this node was fenced because a majority contradicts its state.
+    package let fences: Counter
     package let queries: Counter
     /// Queries that were answered on the loop, without a trip to the pool.
     package let queriesFromCache: Counter
@@ -160,6 +171,20 @@ package struct MetaCounters: Sendable {
         self.truncations = registry.counter(
             "holdfast_meta_truncations_total", help: "Times a log was shortened.")
         self.snapshots = SnapshotCounters(registry)
+        self.heartbeatEnvelopes = registry.counter(
+            "holdfast_meta_heartbeat_envelopes_total",
+            help: "Envelopes sent with the heartbeats of all groups of a pair of nodes.")
+        self.divergences = registry.counter(
+            "holdfast_divergences_total",
+            help:
+                "Replicas of others that were found to hold another state or log than this node's.")
+        self.fences = registry.counter(
+            "holdfast_replicas_fenced_total",
+            help: "Replicas of this node that a majority contradicts: they neither lead nor answer."
+        )
+        self.clockHandovers = registry.counter(
+            "holdfast_clock_handovers_total",
+            help: "Leaderships handed over because this node's clock was off.")
         self.queries = registry.counter(
             "holdfast_meta_queries_total", help: "Queries answered.")
         self.queriesFromCache = registry.counter(

@@ -1,4 +1,5 @@
 import Catalog
+import ClusterClient
 import Consensus
 import IORuntime
 import OrderedStorage
@@ -22,6 +23,8 @@ struct OpenedMeta: Sendable {
         /// The log's store cannot give back all that it holds.
         let isStoreCorrupt: Bool
         let logSizes: LogSizes
+        /// See `AppliedPosition.digest`.
+        let digest: UInt64
     }
 
     let tables: RaftLogTables
@@ -63,10 +66,13 @@ extension OpenedMeta.Group {
         let members = try MetaFault.of { () throws(RaftLogTables.Fault) in
             try state.configuration() ?? settings.firstConfiguration
         }
+        let digest = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            try state.durablePosition()?.digest ?? 0
+        }
         self.init(
             state: state, standing: standing, log: restored.log, applied: applied,
             members: members, finding: restored.finding, isStoreCorrupt: restored.isStoreCorrupt,
-            logSizes: restored.logSizes)
+            logSizes: restored.logSizes, digest: digest)
     }
 }
 
@@ -267,7 +273,7 @@ extension MetaNode {
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
         end: @escaping ProcessEnd, layout: @escaping @Sendable () -> Layout?,
-        groupTable: @escaping @Sendable () -> GroupTable? = { nil },
+        groupTable: @escaping @Sendable () -> GroupTable? = { nil }, clock: ClockView,
         registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
         let opened = try await environment.blocking(.metadata) {
@@ -276,6 +282,7 @@ extension MetaNode {
         }
         let node = MetaNode(
             opened, settings, environment, loop, stores, peers, secrets, end, layout, groupTable,
+            clock,
             registry,
             logger)
         node.report(opened.groups)

@@ -31,15 +31,27 @@ package struct RaftEnvelope: WireMessage {
     package let items: [Item]
     /// How much room the sender's disk has.
     package let space: DiskSpace
+    /// The sender's clock; with heartbeats alone.
+    package let clock: ClockStamp?
+    /// What the sender's replicas have applied; with the heartbeats of a beat alone.
+    package let claims: [StateClaim]
 
-    package init(items: [Item], space: DiskSpace = .ample) {
+    package init(
+        items: [Item], space: DiskSpace = .ample, clock: ClockStamp? = nil,
+        claims: [StateClaim] = []
+    ) {
         self.items = items
         self.space = space
+        self.clock = clock
+        self.claims = claims
     }
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
         writer.write(self.space.rawValue)
+        writer.write(self.clock != nil)
+        if let clock = self.clock { clock.encode(into: &writer) }
+        writer.writeArray(self.claims) { $1.encode(into: &$0) }
         writer.writeArray(self.items) { writer, item in
             writer.write(item.group.rawValue)
             writer.write(item.heldByAll.rawValue)
@@ -54,6 +66,10 @@ package struct RaftEnvelope: WireMessage {
             throw .invalid(field: "disk space", offset: reader.offset - 1)
         }
         self.space = space
+        self.clock = try reader.readFlag("clock") ? try ClockStamp(from: &reader) : nil
+        self.claims = try reader.readArray(field: "claims", limit: Self.mostMessages) {
+            (reader: inout ByteReader) throws(FormatFault) in try StateClaim(from: &reader)
+        }
         self.items = try reader.readArray(
             field: "messages", limit: Self.mostMessages
         ) { reader throws(FormatFault) in
@@ -62,6 +78,64 @@ package struct RaftEnvelope: WireMessage {
             return Item(
                 group: group, message: try RaftMessage(from: &reader), heldByAll: heldByAll)
         }
+    }
+}
+
+/// A node's clocks as it says something to another node, and what it last heard of the other's: what
+/// takes to tell the offset of two clocks without trusting the way between them.
+package struct ClockStamp: WireMessage, Equatable {
+    /// What the receiver had sent, given back to it.
+    package struct Echo: Equatable, Sendable {
+        /// The receiver's monotonic clock as it sent what is echoed.
+        package let sent: Instant
+        /// How long the sender kept it.
+        package let heldFor: Duration
+
+        package init(sent: Instant, heldFor: Duration) {
+            self.sent = sent
+            self.heldFor = heldFor
+        }
+    }
+
+    package let wall: Timestamp
+    /// The sender's monotonic clock; it means nothing to anybody else.
+    package let sent: Instant
+    /// Nil before anything was heard.
+    package let echo: Echo?
+
+    package init(wall: Timestamp, sent: Instant, echo: Echo?) {
+        self.wall = wall
+        self.sent = sent
+        self.echo = echo
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt64(bitPattern: self.wall.milliseconds))
+        writer.write(self.sent.nanoseconds)
+        writer.write(self.echo != nil)
+        guard let echo = self.echo else { return }
+        writer.write(echo.sent.nanoseconds)
+        writer.write(UInt64(clamping: echo.heldFor.wholeNanoseconds))
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        self.wall = Timestamp(milliseconds: Int64(bitPattern: try reader.read()))
+        self.sent = Instant(nanoseconds: try reader.read())
+        guard try reader.readFlag("echo") else {
+            self.echo = nil
+            return
+        }
+        let sent = Instant(nanoseconds: try reader.read())
+        let held: UInt64 = try reader.read()
+        self.echo = Echo(sent: sent, heldFor: .nanoseconds(Int64(clamping: held)))
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func readFlag(_ field: String) throws(FormatFault) -> Bool {
+        let byte: UInt8 = try self.read()
+        guard byte <= 1 else { throw .invalid(field: field, offset: self.offset - 1) }
+        return byte == 1
     }
 }
 

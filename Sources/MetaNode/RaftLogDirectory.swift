@@ -102,6 +102,6 @@ extension RaftLogTables {
         return OpenedMeta.Group(
             state: group.state, standing: standing, log: log, applied: group.applied,
             members: group.members, finding: group.finding, isStoreCorrupt: false,
-            logSizes: logSizes)
+            logSizes: logSizes, digest: group.digest)
     }
 }

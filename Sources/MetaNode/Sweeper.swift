@@ -48,9 +48,10 @@ struct Sweeper {
 
     /// One look and what it comes to; whether more waits.
     private func sweep() async -> Bool {
-        guard let layout = self.meta.layout() else { return false }
+        guard let layout = self.meta.layout(), let time = self.meta.clock.verdict.boundedTime
+        else { return false }
         let question = SweepQuestion(
-            clock: self.meta.environment.wallClock, grace: self.meta.deletionGrace(),
+            clock: time, grace: self.meta.deletionGrace(),
             uploadPatience: self.settings.uploadPatience,
             limit: self.settings.chunksPerCommand,
             manifestLimit: self.settings.manifestsPerLook,

@@ -39,10 +39,10 @@ final class AdminPort: HTTPResponder {
                 try await Self.answer(
                     exchange, "text/plain; version=0.0.4", self.registry.exposition)
             case "/healthz":
-                let isReady = self.cluster.incarnation != nil
+                let health = self.health
                 try await Self.answer(
-                    exchange, "text/plain", isReady ? "ok\n" : "joining\n",
-                    status: isReady ? .ok : .unavailable)
+                    exchange, "text/plain", health + "\n",
+                    status: health == "ok" ? .ok : .unavailable)
             case "/status":
                 try await Self.answer(exchange, "application/json", await self.status())
             default:
@@ -64,6 +64,14 @@ final class AdminPort: HTTPResponder {
         try await exchange.respond(response, body: Array(text.utf8))
     }
 
+    /// `ok`, or why the node does not do all that it should.
+    private var health: String {
+        if self.cluster.incarnation == nil { return "joining" }
+        let verdict = self.cluster.clock.verdict
+        guard verdict.isUnfitForEdges, let offset = verdict.offset else { return "ok" }
+        return "the clock is off by \(offset): signed requests and links are refused"
+    }
+
     private func status() async -> String {
         StatusDocument(
             configuration: self.identity.configuration,
@@ -71,7 +79,9 @@ final class AdminPort: HTTPResponder {
             groups: await self.meta?.groupStatuses() ?? [],
             audits: self.meta?.auditFigures ?? [], store: await self.store?.status(),
             masterKeys: await self.meta?.masterKeyReport(),
-            disk: await self.meta?.diskStatus
+            disk: await self.meta?.diskStatus,
+            clock: (self.cluster.clock.verdict, known: self.cluster.clock.knownClocks),
+            replicas: await self.meta?.auditStandings() ?? []
         ).json
     }
 }

@@ -213,7 +213,7 @@ package final class Node: Sendable {
             await watch.look()
             loop.spawn { await watch.run(on: loop) }
         }
-        let store = try await roles.openStore()
+        let store = try await roles.openStore(clock: cluster.clock)
         if let failure {
             try await environment.blocking(.disk) { () throws(NodeFault) in
                 try data.tookFailure(failure, at: environment.wallClock, files)
@@ -230,6 +230,12 @@ package final class Node: Sendable {
             logger: logger)
         cluster.whenNodesChange { book.update(by: $0) }
         meta?.start()
+        if meta == nil {
+            let follower = ClockFollower(
+                cluster.clock, voters: configuration.voters, environment: environment,
+                loop: loop, peers: switchboard)
+            loop.spawn { await follower.run() }
+        }
         let edge = try await roles.startEdge(access, cluster, https: security.doors)
         let admin = HTTPServer(
             environment,
@@ -312,7 +318,7 @@ private struct Roles {
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
                 peers: peers, secrets: MetaSecrets(keys), end: self.end,
                 layout: { cluster.layout }, groupTable: { cluster.groupTable },
-                registry: self.registry,
+                clock: cluster.clock, registry: self.registry,
                 logger: self.logger.component("meta"))
         } catch {
             switch error {
@@ -322,7 +328,7 @@ private struct Roles {
         }
     }
 
-    func openStore() async throws(NodeFault) -> ChunkStore? {
+    func openStore(clock: ClockView) async throws(NodeFault) -> ChunkStore? {
         guard self.configuration.roles.contains(.store) else { return nil }
         let directory = self.options.dataDirectory + "/chunks"
         try await self.makeDirectory(directory)
@@ -332,7 +338,7 @@ private struct Roles {
         do throws(ChunkStoreFault) {
             let store = try await ChunkStore.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
-                end: self.end, registry: self.registry)
+                end: self.end, registry: self.registry, clock: { clock.time })
             let damaged = store.counters.recordsTorn.value
             if damaged > 0 {
                 self.logger.component("store").warning(

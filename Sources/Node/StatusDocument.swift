@@ -1,5 +1,6 @@
 import Catalog
 import ChunkProtocol
+import ClusterClient
 import Consensus
 import MetaNode
 import Primitives
@@ -21,13 +22,18 @@ package struct StatusDocument: Sendable {
     package let masterKeys: MasterKeyReport?
     /// The disk below the metadata; nil on nodes that keep none.
     package let disk: DiskSpaceRule?
+    /// How the node's clock stands to the meta nodes', and how many of those are known.
+    package let clock: (verdict: ClockVerdict, known: Int)?
+    /// How this node's replicas stand to the others'.
+    package let replicas: [(group: GroupID, isFenced: Bool, differing: [NodeID])]
 
     package init(
         configuration: NodeConfiguration, isReady: Bool,
         groups: [(group: GroupID, status: RaftStatus)],
         audits: [(group: GroupID, figures: AuditFigures)] = [], store: StoreStatus?,
         masterKeys: MasterKeyReport? = nil,
-        disk: DiskSpaceRule? = nil
+        disk: DiskSpaceRule? = nil, clock: (verdict: ClockVerdict, known: Int)? = nil,
+        replicas: [(group: GroupID, isFenced: Bool, differing: [NodeID])] = []
     ) {
         self.configuration = configuration
         self.isReady = isReady
@@ -36,6 +42,8 @@ package struct StatusDocument: Sendable {
         self.store = store
         self.masterKeys = masterKeys
         self.disk = disk
+        self.clock = clock
+        self.replicas = replicas
     }
 
     package var json: String {
@@ -65,6 +73,8 @@ package struct StatusDocument: Sendable {
                     + "\"recoveryBytes\":\(disk.recoveryBytes),"
                     + "\"holdsBallast\":\(disk.holdsBallast)}")
         }
+        if let clock = self.clock { fields.append(Self.json(clock.verdict, clock.known)) }
+        fields.append("\"divergences\":[\(self.divergences.joined(separator: ","))]")
         return "{\(fields.joined(separator: ","))}\n"
     }
 
@@ -79,6 +89,22 @@ package struct StatusDocument: Sendable {
     /// A log that lacks entries which it had: as term and index, what it holds and what it held.
     private static func json(recovering held: LogPosition, to end: LogPosition) -> String {
         ",\"recovering\":{\"holds\":\"\(held)\",\"held\":\"\(end)\"}"
+    }
+
+    /// The groups in which some replica was found to differ from this node's.
+    private var divergences: [String] {
+        self.replicas.filter { $0.isFenced || !$0.differing.isEmpty }.map { replica in
+            "{\"group\":\(replica.group),\"isFenced\":\(replica.isFenced),"
+                + "\"differsFrom\":[\(replica.differing.map(\.description).joined(separator: ","))]}"
+        }
+    }
+
+    /// `offsetMilliseconds` is null while too few clocks are known.
+    private static func json(_ verdict: ClockVerdict, _ known: Int) -> String {
+        let offset = verdict.offset.map { "\($0.wholeNanoseconds / 1_000_000)" } ?? "null"
+        return "\"clock\":{\"offsetMilliseconds\":\(offset),\"known\":\(known),"
+            + "\"mayLead\":\(!verdict.mustNotLead),"
+            + "\"takesSignedRequests\":\(verdict.offset != nil && !verdict.isUnfitForEdges)}"
     }
 
     /// Ids alone: what a key is named says nothing of the key.

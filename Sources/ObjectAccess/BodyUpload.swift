@@ -305,7 +305,7 @@ extension ObjectAccess {
         _ chunk: SealedChunk, _ fingerprint: ChunkFingerprint?, _ slot: Slot, at position: Int,
         on loop: any EventLoop
     ) async -> Result<(position: Int, StoredChunk), AccessFault> {
-        let (since, sealed) = (loop.now, self.environment.wallClock)
+        let (since, sealed) = (loop.now, self.cluster.clock.time)
         let deadline = self.environment.now + self.cluster.settings.callTimeout
         do throws(AccessFault) {
             let (reference, version) = try await self.chunkWriter.write(

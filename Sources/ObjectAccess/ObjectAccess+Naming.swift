@@ -50,7 +50,7 @@ extension ObjectAccess {
             var draft = ChunkDraft(plain)
             return draft.seal(name, bucketKey: key, isCompressing: isCompressing)
         }
-        let (since, sealedAt) = (loop.now, self.environment.wallClock)
+        let (since, sealedAt) = (loop.now, self.cluster.clock.time)
         let (reference, layoutVersion) = try await self.chunkWriter.write(
             sealed, slot: bucket.bucket.name.slot, on: loop, deadline: deadline)
         return StoredChunk(

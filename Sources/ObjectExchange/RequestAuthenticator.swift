@@ -30,6 +30,7 @@ extension ClusterClient: SigningKeySource {}
 package final class RequestAuthenticator: Sendable {
     private let environment: any Environment
     private let source: any SigningKeySource
+    private let clock: ClockView
     private let rules = SigV4Rules()
     private let known = FactCache<KeyName, KnownKey, ClusterFault>(
         lifetime: RequestAuthenticator.keyLifetime, mostFacts: RequestAuthenticator.mostKeys,
@@ -55,9 +56,12 @@ package final class RequestAuthenticator: Sendable {
         let key: SigV4SigningKey
     }
 
-    package init(environment: any Environment, source: any SigningKeySource) {
+    package init(
+        environment: any Environment, source: any SigningKeySource, clock: ClockView
+    ) {
         self.environment = environment
         self.source = source
+        self.clock = clock
     }
 
     /// Throws when the request carries no signature, or one that does not hold.
@@ -68,6 +72,7 @@ package final class RequestAuthenticator: Sendable {
             read = try SigV4Claim.read(request, rules: self.rules)
         } catch { throw S3Refusal(of: error) }
         guard let claim = read else { throw S3Refusal(.accessDenied) }
+        try self.clock.mustBeFitForEdges()
         let (owner, key) = try await self.key(for: claim, exchange)
         let verdict = claim.verdict(
             on: request, key: key, now: self.environment.wallClock, rules: self.rules,
@@ -98,6 +103,18 @@ package final class RequestAuthenticator: Sendable {
         } catch { throw S3Refusal(of: error) }
         guard let found else { throw S3Refusal(of: unknown) }
         return (found.owner, found.key)
+    }
+}
+
+extension ClockView {
+    /// Throws where this edge's clock is not known to be right: a signature's or a link's time would
+    /// be judged by it, and another edge judges better.
+    package func mustBeFitForEdges() throws(S3Refusal) {
+        guard !self.isFitForEdges else { return }
+        let offset = self.verdict.offset
+        throw S3Refusal(
+            .serviceUnavailable,
+            cause: offset.map { "the clock is off by \($0)" } ?? "the time is not known yet")
     }
 }
 

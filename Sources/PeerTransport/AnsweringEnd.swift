@@ -138,12 +138,16 @@ struct AnsweringEnd: Sendable {
     private mutating func receiveMessage(
         _ frame: Frame, into effects: inout AnsweringEffects
     ) throws(LinkFault) {
-        guard let begun = self.message else {
-            if frame.isLast {
-                effects.messages.append((frame.tag, frame.payload))
-            } else {
-                self.message = (frame.tag, frame.payload)
+        guard frame.call == Outbox.messageInParts else {
+            guard frame.call == Outbox.wholeMessage, frame.isLast else {
+                throw .unexpected(frame.kind)
             }
+            effects.messages.append((frame.tag, frame.payload))
+            return
+        }
+        guard let begun = self.message else {
+            guard !frame.isLast else { throw .unexpected(frame.kind) }
+            self.message = (frame.tag, frame.payload)
             return
         }
         guard begun.kind == frame.tag else { throw .unexpected(frame.kind) }

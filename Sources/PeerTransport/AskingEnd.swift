@@ -209,7 +209,7 @@ struct AskingEnd: Sendable {
 
     /// - Returns: false when the message was dropped.
     mutating func send(
-        _ message: [UInt8], kind: UInt16, into effects: inout AskingEffects
+        _ message: [UInt8], kind: UInt16, isUrgent: Bool, into effects: inout AskingEffects
     ) -> Bool {
         switch self.phase {
         case .idle:
@@ -221,7 +221,7 @@ struct AskingEnd: Sendable {
         guard message.count <= PeerLimits.messageLimitBytes,
             self.outbox.messageBytes + message.count <= self.limits.messageQueueBytes
         else { return false }
-        self.outbox.append(message: message, kind: kind)
+        self.outbox.append(message: message, kind: kind, isUrgent: isUrgent)
         self.wakeWriterIfNeeded(into: &effects)
         return true
     }

@@ -178,10 +178,16 @@ struct FrameLink {
 
     /// Says that this side is there whenever it has said nothing for a while. Each side does so,
     /// so that nobody needs to answer.
+    ///
+    /// Links look at the same moments, and so do all nodes of one machine: one wake-up serves many.
     private func keepAlive() async {
         var batchesBefore = self.end.batchesTaken
+        let interval = UInt64(self.limits.pingInterval.wholeNanoseconds)
         while true {
-            do { try await self.channel.loop.sleep(for: self.limits.pingInterval) } catch { return }
+            let rest = interval - self.channel.loop.now.nanoseconds % interval
+            do { try await self.channel.loop.sleep(for: .nanoseconds(Int64(rest))) } catch {
+                return
+            }
             let batches = self.end.batchesTaken
             if batches == batchesBefore { self.end.ping() }
             batchesBefore = batches

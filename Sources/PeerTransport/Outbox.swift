@@ -84,6 +84,11 @@ struct Outbox {
 
     var isEmpty: Bool { self.staged.isEmpty && self.bodies.isEmpty && self.messages.isEmpty }
 
+    /// What the frame of a message says of it where a call has its number. One message at a time
+    /// travels in parts, and whole ones may stand between them.
+    static let wholeMessage: UInt64 = 0
+    static let messageInParts: UInt64 = 1
+
     /// Puts in one whole frame.
     mutating func stage(
         _ kind: FrameKind, isLast: Bool = true, tag: UInt16 = 0, call: UInt64 = 0,
@@ -101,9 +106,11 @@ struct Outbox {
         self.bodies.append(body)
     }
 
-    mutating func append(message: [UInt8], kind: UInt16) {
+    /// - Parameter isUrgent: whether it goes before messages that wait, if it fits into a frame.
+    mutating func append(message: [UInt8], kind: UInt16, isUrgent: Bool) {
         self.messageBytes += message.count
-        if self.messages.isEmpty, message.count <= PeerLimits.partSizeBytes {
+        let isShort = message.count <= PeerLimits.partSizeBytes
+        if isShort, isUrgent || self.messages.isEmpty {
             self.stagedMessageBytes += message.count
             FrameHeader.appendFrame(.message, tag: kind, to: &self.staged) {
                 $0.append(contentsOf: message)
@@ -111,7 +118,8 @@ struct Outbox {
         } else {
             self.messages.append(
                 OutgoingStream(
-                    kind: .message, tag: kind, call: 0, pieces: [message],
+                    kind: .message, tag: kind,
+                    call: isShort ? Self.wholeMessage : Self.messageInParts, pieces: [message],
                     sizeBytes: message.count))
         }
     }

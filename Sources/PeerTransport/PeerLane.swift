@@ -67,8 +67,10 @@ final class PeerLane: Sendable {
         self.change { $0.cancel(id, now: now, into: &$1) }
     }
 
-    func send(_ message: [UInt8], kind: UInt16) {
-        let isQueued = self.change { $0.send(message, kind: kind, into: &$1) }
+    func send(_ message: [UInt8], kind: UInt16, isUrgent: Bool) {
+        let isQueued = self.change {
+            $0.send(message, kind: kind, isUrgent: isUrgent, into: &$1)
+        }
         self.context.metrics.messages.add()
         if !isQueued { self.context.metrics.droppedMessages.add() }
     }

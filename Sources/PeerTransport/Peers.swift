@@ -75,6 +75,11 @@ package protocol Peers: Sendable {
     /// full (`PeerLimits.messageQueueBytes`), the *newest* message is dropped: what stands in the
     /// queue is then still a run without holes, which is worth more to Raft's appends.
     func send(_ node: NodeID, kind: UInt16, _ message: [UInt8], lane: Lane)
+
+    /// Sends a message on the control lane before everything that waits there, also between the parts
+    /// of a longer message: for heartbeats, which keep their order among themselves alone. Longer
+    /// than `PeerLimits.partSizeBytes`, it waits its turn as any other.
+    func sendUrgent(_ node: NodeID, kind: UInt16, _ message: [UInt8])
 }
 
 extension Peers {

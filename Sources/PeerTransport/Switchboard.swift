@@ -101,10 +101,20 @@ package final class Switchboard: Peers {
     }
 
     package func send(_ node: NodeID, kind: UInt16, _ message: [UInt8], lane: Lane) {
+        self.send(node, kind: kind, message, lane: lane, isUrgent: false)
+    }
+
+    package func sendUrgent(_ node: NodeID, kind: UInt16, _ message: [UInt8]) {
+        self.send(node, kind: kind, message, lane: .control, isUrgent: true)
+    }
+
+    private func send(
+        _ node: NodeID, kind: UInt16, _ message: [UInt8], lane: Lane, isUrgent: Bool
+    ) {
         if node == self.context.node {
             self.local.send(message, kind: kind)
         } else if let peer = self.state.withLock({ $0.peers[node] }) {
-            peer.lane(lane).send(message, kind: kind)
+            peer.lane(lane).send(message, kind: kind, isUrgent: isUrgent)
         } else {
             self.context.metrics.messages.add()
             self.context.metrics.droppedMessages.add()

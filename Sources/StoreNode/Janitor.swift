@@ -168,7 +168,8 @@ package final class Janitor: Sendable {
     /// Asks about chunks and proposes those that nobody needs; says how many are surplus.
     private func examine(_ rows: [InventoryRow]) async throws(JanitorFault) -> Int {
         guard let layout = self.cluster.layout else { return 0 }
-        let now = self.environment.wallClock
+        // By a clock that may be wrong nothing is old.
+        guard let now = self.cluster.clock.verdict.boundedTime else { return 0 }
         var byGroup: [GroupID: [InventoryRow]] = [:]
         for row in rows {
             guard let group = self.cluster.group(owning: row.slot) else { continue }

@@ -12,7 +12,8 @@ enum Exposition {
         let braced = labels.isEmpty ? "" : "{\(labels)}"
         switch metric {
         case .counter(let counter): text += "\(name)\(braced) \(counter.value)\n"
-        case .gauge(let gauge): text += "\(name)\(braced) \(gauge.value)\n"
+        case .gauge(let gauge):
+            text += "\(name)\(braced) \(Self.number(gauge.value, decimals: gauge.decimals))\n"
         case .histogram(let histogram):
             let snapshot = histogram.snapshot
             let before = labels.isEmpty ? "" : labels + ","
@@ -27,6 +28,14 @@ enum Exposition {
             text += "\(name)_sum\(braced) \(Self.seconds(snapshot.sumMicroseconds))\n"
             text += "\(name)_count\(braced) \(snapshot.count)\n"
         }
+    }
+
+    /// A number whose last digits stand behind the point.
+    static func number(_ value: Int64, decimals: Int) -> String {
+        guard decimals > 0 else { return "\(value)" }
+        let digits = String(value.magnitude)
+        let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
+        return (value < 0 ? "-" : "") + padded.dropLast(decimals) + "." + padded.suffix(decimals)
     }
 
     /// `a="x",b="y"`, sorted by label, values escaped.

@@ -23,10 +23,15 @@ package struct MetricsRegistry: Sendable {
         return counter
     }
 
+    /// - Parameter decimals: how many of the level's digits stand behind the point: a level in
+    ///   thousandths has three.
     package func gauge(
-        _ name: String, _ labels: KeyValuePairs<String, String> = [:], help: String
+        _ name: String, _ labels: KeyValuePairs<String, String> = [:], decimals: Int = 0,
+        help: String
     ) -> Gauge {
-        guard case .gauge(let gauge) = self.metric(name, labels, help, { .gauge(Gauge()) })
+        guard
+            case .gauge(let gauge) =
+                self.metric(name, labels, help, { .gauge(Gauge(decimals: decimals)) })
         else { Self.brokenKind(name) }
         return gauge
     }

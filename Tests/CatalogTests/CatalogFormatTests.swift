@@ -372,8 +372,10 @@ import Wire
         #expect(
             Hex.encode(
                 AppliedPosition(
-                    index: LogIndex(1), term: Term(2), time: Timestamp(milliseconds: 3)
-                ).encoded) == "01" + "0100000000000000" + "0200000000000000" + "0300000000000000")
+                    index: LogIndex(1), term: Term(2), time: Timestamp(milliseconds: 3),
+                    digest: 4
+                ).encoded) == "01" + "0100000000000000" + "0200000000000000" + "0300000000000000"
+                + "0400000000000000")
     }
 
     private static let goldenEntry = [

@@ -18,7 +18,8 @@ private struct Groups {
         id: unwrap(
             (0..<10_000).lazy.map { accessKeyID("AKID\($0)") }
                 .first { Self.slots.contains($0.slot) }),
-        owner: alice, state: .active, wrappedSecret: MasterKeyTests.envelope(MasterKeyTests.masterKey(7), 1))
+        owner: alice, state: .active,
+        wrappedSecret: MasterKeyTests.envelope(MasterKeyTests.masterKey(7), 1))
 
     var source: CatalogGroup
     var target: CatalogGroup

@@ -35,12 +35,14 @@ import Testing
         let leadsToThird = routes.refused(NodeID(1), for: Self.group, hint: NodeID(3), at: Self.now)
         #expect(leadsToThird)
         #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
-        let leadsToItself = routes.refused(NodeID(3), for: Self.group, hint: NodeID(3), at: Self.now)
+        let leadsToItself = routes.refused(
+            NodeID(3), for: Self.group, hint: NodeID(3), at: Self.now)
         #expect(!leadsToItself)
         #expect(
             routes.target(of: Self.group, at: Self.now) == NodeID(2),
             "forgotten, and the turn goes on")
-        let leadsToStranger = routes.refused(NodeID(2), for: Self.group, hint: NodeID(77), at: Self.now)
+        let leadsToStranger = routes.refused(
+            NodeID(2), for: Self.group, hint: NodeID(77), at: Self.now)
         #expect(!leadsToStranger)
         #expect(routes.target(of: Self.group, at: Self.now) == NodeID(3))
     }

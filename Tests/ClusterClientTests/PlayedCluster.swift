@@ -159,6 +159,7 @@ final class PlayedCluster: Peers {
     // MARK: Peers
 
     func send(_ node: NodeID, kind: UInt16, _ message: [UInt8], lane: Lane) {}
+    func sendUrgent(_ node: NodeID, kind: UInt16, _ message: [UInt8]) {}
 
     func call(
         _ node: NodeID, _ request: PeerRequest, lane: Lane, deadline: Instant

@@ -40,13 +40,24 @@ import Wire
             heldByAll: .zero)
     }
 
+    private static let claim = StateClaim(
+        group: GroupID(7), applied: LogIndex(8), mark: StateMark(digest: 9, chain: 10))
+
     @Test func `an envelope has these bytes for ever`() {
         let envelope = RaftEnvelope(items: [Self.heartbeat(7, heldByAll: 0x0102)])
         #expect(
             Hex.encode(envelope.encoded)
-                == "01" + "01" + "01000000" + "07000000" + "0201000000000000"
+                == "01" + "01" + "00" + "00000000" + "01000000" + "07000000" + "0201000000000000"
                 + "01" + "08" + "0400000000000000" + "02000000"
                 + "0500000000000000" + "0600000000000000" + "0100")
+        let stamp = ClockStamp(
+            wall: Timestamp(milliseconds: 3), sent: Instant(nanoseconds: 4),
+            echo: .init(sent: Instant(nanoseconds: 5), heldFor: .nanoseconds(6)))
+        #expect(
+            Hex.encode(RaftEnvelope(items: [], clock: stamp, claims: [Self.claim]).encoded)
+                == "01" + "01" + "01" + "0300000000000000" + "0400000000000000" + "01"
+                + "0500000000000000" + "0600000000000000" + "01000000" + "07000000"
+                + "0800000000000000" + "0900000000000000" + "0a00000000000000" + "00000000")
         #expect(RaftEnvelope.messagesKind == 0x0101)
         #expect(RaftEnvelope.heartbeatsKind == 0x0102)
     }
@@ -58,18 +69,31 @@ import Wire
             Self.heartbeat(.max, heldByAll: .max),
         ]
         for count in 0...items.count {
-            let envelope = RaftEnvelope(items: Array(items.prefix(count)), space: .exhausted)
+            let clock = ClockStamp(
+                wall: Timestamp(milliseconds: -1), sent: Instant(nanoseconds: .max),
+                echo: count == 0 ? nil : .init(sent: .init(nanoseconds: 1), heldFor: .seconds(2)))
+            let envelope = RaftEnvelope(
+                items: Array(items.prefix(count)), space: .exhausted,
+                clock: count == 1 ? nil : clock,
+                claims: Array(repeating: Self.claim, count: count))
             let read = try RaftEnvelope(decoding: envelope.encoded)
+            #expect(read.clock == envelope.clock)
+            #expect(read.claims == envelope.claims)
             #expect(read.items == envelope.items)
             #expect(read.space == .exhausted)
         }
     }
 
     @Test func `bytes that are no envelope are refused and never trap`() {
-        let sound = RaftEnvelope(items: [
-            Self.heartbeat(1),
-            RaftEnvelope.Item(group: GroupID(1), message: Self.append, heldByAll: .zero),
-        ]).encoded
+        let sound = RaftEnvelope(
+            items: [
+                Self.heartbeat(1),
+                RaftEnvelope.Item(group: GroupID(1), message: Self.append, heldByAll: .zero),
+            ],
+            clock: ClockStamp(
+                wall: Timestamp(milliseconds: 1), sent: .init(nanoseconds: 2), echo: nil),
+            claims: [Self.claim]
+        ).encoded
         var generator = SeededGenerator(seed: 21)
         var refused = 0
         for _ in 0..<5_000 {
@@ -91,6 +115,8 @@ import Wire
         var writer = ByteWriter()
         writer.write(UInt8(1))
         writer.write(DiskSpace.low.rawValue)
+        writer.write(false)
+        writer.write(UInt32(0))
         writer.write(UInt32(RaftEnvelope.mostMessages + 1))
         writer.writeRaw([UInt8](repeating: 0, count: RaftEnvelope.mostMessages + 1))
         #expect(
@@ -114,7 +140,7 @@ import Wire
             for run in runs {
                 let bytes = RaftEnvelope(items: run).encoded.count
                 // The group, the mark of what all hold, and the head stand beside the messages.
-                #expect(bytes <= RaftEnvelope.runBytes + 12 * run.count + 6)
+                #expect(bytes <= RaftEnvelope.runBytes + 12 * run.count + 11)
             }
         }
         #expect(RaftEnvelope.runs(of: []).isEmpty)

@@ -74,6 +74,7 @@ final class FakeCluster: Peers, @unchecked Sendable {
     }
 
     func send(_ node: NodeID, kind: UInt16, _ message: [UInt8], lane: Lane) {}
+    func sendUrgent(_ node: NodeID, kind: UInt16, _ message: [UInt8]) {}
 
     func call(
         _ node: NodeID, _ request: PeerRequest, lane: Lane, deadline: Instant

@@ -207,6 +207,39 @@ import Wire
         }
     }
 
+    @Test func `what is urgent overtakes long messages and bodies that wait`() throws {
+        let world = try PeerWorld(seed: 3)
+        let received = Journal()
+        let answerer = Answerer(
+            onMessage: { bytes, kind, _ in
+                received.add("\(kind) \(bytes == patterned(bytes.count, Int(kind)))")
+            },
+            onRequest: { _, _ in .response(PeerResponse()) })
+        let asker = world.start(1)
+        world.start(2, answerer)
+        world.run { loop in
+            // Once the connection stands, a queue of several megabytes.
+            asker.send(NodeID(2), kind: 9, [], lane: .control)
+            try await loop.sleep(for: .seconds(1))
+            for kind: UInt16 in 0..<4 {
+                asker.send(NodeID(2), kind: kind, patterned(2_000_000, Int(kind)))
+            }
+            try await loop.sleep(for: .microseconds(10))
+            for kind: UInt16 in 10..<13 {
+                asker.sendUrgent(NodeID(2), kind: kind, patterned(300, Int(kind)))
+            }
+            try await loop.sleep(for: .seconds(5))
+        }
+        let order = received.lines.map { $0.split(separator: " ") }
+        #expect(order.allSatisfy { $0.last == "true" }, "interleaved parts stay whole")
+        let kinds = order.compactMap { $0.first.flatMap { Int($0) } }
+        #expect(kinds.filter { $0 >= 10 } == [10, 11, 12])
+        #expect(kinds.filter { $0 < 4 } == [0, 1, 2, 3])
+        // At most the message that was under way came before them.
+        #expect((kinds.firstIndex(of: 10) ?? .max) <= 2)
+        #expect((kinds.firstIndex(of: 12) ?? .max) < (kinds.firstIndex(of: 1) ?? 0))
+    }
+
     @Test func `messages beyond the queue's bound are dropped from its end`() throws {
         let world = try PeerWorld()
         world.limits.messageQueueBytes = 1_000

@@ -1,0 +1,126 @@
+import ClusterClient
+import Consensus
+import IORuntime
+import Primitives
+import Synchronization
+import Telemetry
+
+/// Replicas are held against each other while they work: with every beat each says what it has
+/// applied and what came of it, so a replica that differs is found within one heartbeat, and the one
+/// that a majority contradicts is *fenced*: it neither leads nor answers, and goes on voting and
+/// taking entries, because its log is as good as any.
+extension MetaNode {
+    // MARK: Saying
+
+    /// What every other replica hears of this node's replicas.
+    var claims: [StateClaim] {
+        self.groupOrder.compactMap { group in
+            self.groups[group]?.audit.mark.map {
+                StateClaim(group: group, applied: $0.applied, mark: $0.mark)
+            }
+        }
+    }
+
+    // MARK: Hearing
+
+    func heard(_ claims: [StateClaim], from node: NodeID) {
+        for claim in claims {
+            guard let driver = self.groups[claim.group] else { continue }
+            if driver.audit.claimed(claim.mark, at: claim.applied, by: node) {
+                self.compared(driver, with: node)
+            }
+        }
+    }
+
+    /// An entry was applied: what others had claimed of it can be compared now.
+    func audit(_ outcome: AppliedRun.Outcome, of driver: GroupDriver) {
+        for node in driver.audit.applied(outcome.mark, at: outcome.index) {
+            self.compared(driver, with: node)
+        }
+    }
+
+    /// A message of a peer proves that its log differs from ours. Which of the two is damaged a
+    /// majority knows: until it has spoken, this replica takes nothing from that peer.
+    func logDiffers(_ driver: GroupDriver, at index: LogIndex, from peer: NodeID) {
+        if driver.audit.differs(inLogAt: index, peer) { self.compared(driver, with: peer) }
+    }
+
+    private func compared(_ driver: GroupDriver, with node: NodeID) {
+        let group = driver.group
+        switch driver.audit.finding(of: node) {
+        case .otherState(let index):
+            self.counters.divergences.add()
+            self.logger.error(
+                "a replica holds another state than ours",
+                ["group": "\(group)", "node": "\(node)", "index": "\(index)"])
+        case .otherLog(let index):
+            self.counters.divergences.add()
+            self.logger.error(
+                "a replica holds another log than ours",
+                ["group": "\(group)", "node": "\(node)", "index": "\(index)"])
+        case .same:
+            self.logger.info(
+                "a replica agrees with ours again", ["group": "\(group)", "node": "\(node)"])
+        case nil: return
+        }
+        self.judge(driver)
+    }
+
+    private func judge(_ driver: GroupDriver) {
+        switch driver.audit.standing(among: driver.replica.members.voters) {
+        case .inOrder: self.unfence(driver)
+        case .wrongState(let index): self.fence(driver, at: index)
+        case .wrongLog(let index):
+            self.stopDamaged(
+                "group \(driver.group): a majority holds another entry at or before \(index)")
+        }
+    }
+
+    // MARK: Fencing
+
+    private func fence(_ driver: GroupDriver, at index: LogIndex) {
+        guard !driver.isFenced else { return }
+        driver.isFenced = true
+        self.fencedGroups.withLock { _ = $0.insert(driver.group) }
+        self.counters.fences.add()
+        self.logger.error(
+            "this replica's state is wrong: it neither leads nor answers",
+            ["group": "\(driver.group)", "index": "\(index)"])
+        self.setCandidacy(of: driver.group)
+        driver.giveUpAll()
+        self.handOverFenced(driver)
+    }
+
+    private func unfence(_ driver: GroupDriver) {
+        guard driver.isFenced else { return }
+        driver.isFenced = false
+        self.fencedGroups.withLock { _ = $0.remove(driver.group) }
+        self.logger.info("this replica answers again", ["group": "\(driver.group)"])
+        self.setCandidacy(of: driver.group)
+    }
+
+    /// A state that came with a snapshot is what a majority has made; nothing found before counts.
+    func auditBegins(_ driver: GroupDriver, digest: UInt64) {
+        driver.beginAudit(digest: digest)
+        self.unfence(driver)
+    }
+
+    /// A leader that is fenced hands over; true when it has begun to.
+    @discardableResult
+    func handOverFenced(_ driver: GroupDriver) -> Bool {
+        guard driver.isFenced, driver.replica.role == .leader else { return false }
+        let best = driver.replica.status.peers
+            .filter { $0.isRecentlyActive && driver.audit.finding(of: $0.node) != .same }
+            .max { ($0.match, $1.node) < ($1.match, $0.node) }
+        guard let best else { return false }
+        self.post(.transfer(driver.group, to: best.node))
+        return true
+    }
+
+    /// The groups whose replica here is fenced, and who was found to differ, for `/status`.
+    package func auditStandings() -> [(group: GroupID, isFenced: Bool, differing: [NodeID])] {
+        self.groupOrder.compactMap { group in
+            self.groups[group].map { (group, $0.isFenced, $0.audit.differing) }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Catalog
+import ClusterClient
+import IORuntime
+import MetaNode
+import Node
+import ObjectAccess
+import Primitives
+import SimulatedRuntime
+import Simulation
+import Telemetry
+import Testing
+
+/// P8, clocks: one node an hour ahead, one an hour behind, and a leader whose clock jumps.
+struct ClockStoryTests {
+    @Test func `edges with wrong clocks refuse what is signed, and nothing else suffers`() throws {
+        try Stage(seed: 21).tell { stage in
+            let leader = try await stage.leader()
+            let others = stage.others(than: leader)
+            let (ahead, behind, right) = (others[0], others[1], others[3])
+            try await stage.wait("everybody knows the time") { stage in
+                (0..<5).allSatisfy { place in
+                    stage.cluster.node(on: stage[place])?.cluster.clock.knownClocks == 5
+                }
+            }
+            ahead.jumpWallClock(by: .seconds(3_600))
+            behind.jumpWallClock(by: .seconds(-3_600))
+            leader.jumpWallClock(by: .seconds(7 * 3_600))
+
+            // Signed requests are refused where the time is wrong, and answered elsewhere.
+            let signed = try key("signed")
+            for machine in [ahead, behind, leader] {
+                let refused = await stage.client.putAtDoor(signed, bytes(3000), of: machine)
+                guard case .failure = refused else {
+                    Issue.record("\(machine.name) took a signed request")
+                    continue
+                }
+            }
+            try await stage.succeed { await $0.putAtDoor(signed, bytes(3000), of: right) }
+
+            // Chunks sealed by wrong clocks are taken: their times are brought to the median.
+            var objects: [ObjectKey: [UInt8]] = [signed: bytes(3000)]
+            for (number, machine) in stage.cluster.machines.enumerated() {
+                let large = try key("large-\(number)")
+                objects[large] = bytes(600_000, UInt64(number))
+                try await stage.succeed {
+                    await $0.put(large, bytes(600_000, UInt64(number)), through: machine)
+                }
+            }
+            try await stage.expect(objects)
+
+            // The leadership has left, and no session was lost over it.
+            let end = stage.simulator.now + .seconds(30)
+            while try await stage.cluster.leader(of: stage.group()) === leader {
+                try #require(stage.simulator.now < end, "the leader stays")
+                try await stage.simulator.loop.sleep(for: .milliseconds(100))
+            }
+            let meta = try #require(stage.cluster.node(on: leader)?.meta)
+            #expect(meta.counters.clockHandovers.value > 0)
+            for machine in stage.cluster.machines {
+                let node = try #require(stage.cluster.node(on: machine))
+                #expect(node.cluster.counters.outcomesUnknown.value == 0)
+            }
+
+            // Time servers set the clocks right: everything is as before, without a restart.
+            for machine in [ahead, behind, leader] { machine.correctWallClock() }
+            for machine in stage.cluster.machines {
+                let found = try await stage.succeed { await $0.getAtDoor(signed, of: machine) }
+                #expect(found == bytes(3000))
+            }
+        }
+    }
+}
+
+extension Stage {
+    /// The group that owns the bucket.
+    fileprivate func group() throws -> GroupID {
+        try #require(try self.node(0).cluster.group(owning: self.client.bucket.slot))
+    }
+}
