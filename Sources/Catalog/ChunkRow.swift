@@ -80,8 +80,10 @@ package struct ChunkRow: Equatable, Sendable {
 /// *A store whose disk was replaced* confirms what it no longer holds; the rows of a node that was
 /// removed for good are confirmed by the leader. *A put whose answer was lost* may leave a copy on a
 /// node that no row names: it is left alone while the chunk lives, and goes with it. *A slot that
-/// moved here* brings no rows, so that there is no row for a chunk proves nothing, and nothing of
-/// such a slot is condemned for it. *A reader in mid-body* is what the grace is for: chunks go at
+/// moves* takes all of its chunks' rows with it, wherever in their life they are: only the slot's owner
+/// condemns, authorises, confirms or answers for a chunk, and a group owns a slot only when every row
+/// of it stands there, so a row in transit is never met as a missing one. What a store confirms to the
+/// old group too late, the new one tells it again. *A reader in mid-body* is what the grace is for: chunks go at
 /// least that much log time after the last reference; a reader slower than that finds no copy and
 /// ends the connection. *A commit that comes very late*, by a process that was stopped for hours,
 /// finds the row of a deleted chunk, which is remembered far longer than an upload may take; one by

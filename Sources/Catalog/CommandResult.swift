@@ -103,7 +103,7 @@ package enum CommandResult: Equatable, Sendable {
     case groupTableChanged(current: UInt64)
     /// The moves that were asked for, or the one that was advanced, as they stand now.
     case slotMoves([SlotMove])
-    /// Some of the slots are on their way in another move.
+    /// Some of the slots are on their way in another move, or in another attempt.
     case slotsInMotion(Epoch)
     /// The move is over, or never was.
     case noSuchSlotMove

@@ -45,7 +45,10 @@ extension EntryApplication {
         var move = table.moves[place]
         switch advance.step {
         case .begin(let last):
-            guard move.stage == .moving, move.attempt == last else { return .slotMoves([move]) }
+            // Whoever hears of another's attempt must not take it for its own.
+            guard move.stage == .moving, move.attempt == last else {
+                return .slotsInMotion(move.attempt)
+            }
             move.attempt = Epoch(table.epoch.rawValue + 1)
             table.epoch = move.adoption
             table.moves[place] = move

@@ -206,6 +206,7 @@ extension GroupState {
                             reading: self.store)
                     }
                 try self.store.write(result.batch, .unlogged)
+                self.watch.note(result.batch)
                 run.batchBytes += result.batch.sizeBytes
                 run.sessionHits += result.sessionHits
                 run.outcomes.append(

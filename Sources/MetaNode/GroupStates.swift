@@ -11,6 +11,8 @@ package struct GroupState: Sendable {
     package let store: any OrderedStore
     let catalog: Catalog
     let feed: InvalidationFeed
+    /// What a mover of slots wants to know of the rows that are written here.
+    let watch = SlotWatch()
 
     /// - Parameter invalidationsKept: names that its feed remembers.
     init(

@@ -147,7 +147,7 @@ extension MetaNode {
             return
         }
         // Before anything is counted: a secret that moves meanwhile could be met nowhere.
-        guard let table = await self.groupTable(), table.moves.isEmpty else { return }
+        guard let table = await self.latestTable(), table.moves.isEmpty else { return }
         var needed = Set(system.secrets.map(\.key))
         for group in self.settings.groups where group != .system {
             // A group that has not made the choice itself still takes secrets under older keys.
@@ -202,7 +202,7 @@ extension MetaNode {
     }
 
     /// As `masterKeys(of:)`, of the system group.
-    private nonisolated func groupTable() async -> GroupTable? {
+    private nonisolated func latestTable() async -> GroupTable? {
         let request = QueryRequest(group: .system, freshness: .linearizable, query: .groupTable)
         guard case .success(.answer(.groupTable(let table), _)) = await self.query(request) else {
             return nil

@@ -37,6 +37,9 @@ package actor MetaNode {
     nonisolated let groupTable: @Sendable () -> GroupTable?
     /// How this node's clock stands to the others'.
     package nonisolated let clock: ClockView
+    package nonisolated let slotMoveCounters: SlotMoveCounters
+    /// How this process reaches other groups.
+    nonisolated let cluster: ClusterClient
     /// When stores last said that they have no room left.
     nonisolated let fullStores = Mutex<[NodeID: Instant]>([:])
     package nonisolated let auditCounters: AuditCounters
@@ -149,6 +152,7 @@ package actor MetaNode {
         _ secrets: MetaSecrets,
         _ end: @escaping ProcessEnd, _ layout: @escaping @Sendable () -> Layout?,
         _ groupTable: @escaping @Sendable () -> GroupTable?, _ clock: ClockView,
+        _ cluster: ClusterClient,
         _ registry: MetricsRegistry, _ logger: Logger
     ) {
         self.counters = MetaCounters(registry)
@@ -157,6 +161,8 @@ package actor MetaNode {
         self.layout = layout
         self.groupTable = groupTable
         self.clock = clock
+        self.cluster = cluster
+        self.slotMoveCounters = SlotMoveCounters(registry)
         self.environment = environment
         self.loop = loop
         self.peers = peers
@@ -428,6 +434,7 @@ package actor MetaNode {
         let term = change.term
         self.loop.spawn { await self.sweepWhileLeading(group, in: term) }
         self.loop.spawn { await self.auditWhileLeading(group, in: term) }
+        self.loop.spawn { await self.moveSlotsWhileLeading(group, in: term) }
     }
 
     func stopDamaged(_ reason: String) {

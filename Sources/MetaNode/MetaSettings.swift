@@ -41,6 +41,7 @@ package struct MetaSettings: Sendable {
     package var logBatchBytes = 1 << 20
     package var log = MetaLogSettings()
     package var sweep = SweepSettings()
+    package var slotMoves = SlotMoveSettings()
     /// How often a leader looks whether a rotation of the master key is to go on.
     package var masterKeyPeriod: Duration = .seconds(2)
     package var disk = DiskSpaceSettings()

@@ -267,12 +267,14 @@ extension MetaNode {
     /// Opens the meta role in its directory. Blocking work runs in the pool.
     ///
     /// - Parameters:
+    ///   - cluster: how the process reaches other groups.
     ///   - layout: the latest that the process knows; nil before there is one.
     ///   - groupTable: the same of group 0's table of groups.
     package static func open(
         _ settings: MetaSettings, in environment: any Environment, loop: any EventLoop,
         stores: any StoreFactory, peers: any Peers, secrets: MetaSecrets,
-        end: @escaping ProcessEnd, layout: @escaping @Sendable () -> Layout?,
+        end: @escaping ProcessEnd, cluster: ClusterClient,
+        layout: @escaping @Sendable () -> Layout?,
         groupTable: @escaping @Sendable () -> GroupTable? = { nil }, clock: ClockView,
         registry: MetricsRegistry, logger: Logger
     ) async throws(MetaFault) -> MetaNode {
@@ -283,7 +285,7 @@ extension MetaNode {
         let node = MetaNode(
             opened, settings, environment, loop, stores, peers, secrets, end, layout, groupTable,
             clock,
-            registry,
+            cluster, registry,
             logger)
         node.report(opened.groups)
         await node.countRecovering()

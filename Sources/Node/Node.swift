@@ -22,6 +22,7 @@ package struct NodeOptions: Sendable {
     package var access = ObjectAccessSettings()
     package var log = MetaLogSettings()
     package var sweep = SweepSettings()
+    package var slotMoves = SlotMoveSettings()
     package var janitor = JanitorSettings()
     /// How large a segment of chunks grows before the next is begun.
     package var segmentBytes = SegmentFormat.segmentBytes
@@ -312,11 +313,13 @@ private struct Roles {
             bootstrap: self.identity.bootstrap)
         settings.log = self.options.log
         settings.sweep = self.options.sweep
+        settings.slotMoves = self.options.slotMoves
         settings.disk = self.options.disk
         do throws(MetaFault) {
             return try await MetaNode.open(
                 settings, in: self.environment, loop: self.loop, stores: self.stores,
                 peers: peers, secrets: MetaSecrets(keys), end: self.end,
+                cluster: cluster,
                 layout: { cluster.layout }, groupTable: { cluster.groupTable },
                 clock: cluster.clock, registry: self.registry,
                 logger: self.logger.component("meta"))

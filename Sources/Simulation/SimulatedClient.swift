@@ -176,7 +176,7 @@ extension SimulatedClient {
 }
 
 /// What a fault says of the request that met it, when nothing is wrong with the request.
-enum FaultMeaning {
+package enum FaultMeaning: Sendable {
     /// Certainly not done, and may be asked for again.
     case notDone
     /// Not done now, and nothing has changed: no copy could be had.
@@ -188,7 +188,7 @@ enum FaultMeaning {
 }
 
 extension AccessFault {
-    var meaning: FaultMeaning {
+    package var meaning: FaultMeaning {
         switch self {
         case .unavailable, .overloaded, .diskFull: .notDone
         case .unreadable: .unreadable

@@ -21,6 +21,8 @@ struct SimulationStory: Sendable {
     /// The machine on whose disk bits flip where chunks rest. No more than one: until bad copies are
     /// repaired, a second could take the last good one.
     private let rottingDisk: Int?
+    /// Whether the bucket moves from group to group meanwhile.
+    private let movesSlots: Bool
     private let generator: SeededGenerator
 
     /// The time between two bits that flip.
@@ -56,6 +58,7 @@ struct SimulationStory: Sendable {
         // With fewer nodes a write is acknowledged at fewer copies than three.
         let canRot = settings.nodeCount >= 5 && generator.chance(0.5)
         self.rottingDisk = canRot ? generator.below(settings.nodeCount) : nil
+        self.movesSlots = generator.chance(0.5)
         self.generator = generator
     }
 
@@ -72,6 +75,9 @@ struct SimulationStory: Sendable {
             try await self.workUnderFaults(&generator)
             guard await self.allJoin() else {
                 return self.workload.violate("the cluster is not whole again: \(self.missing)")
+            }
+            guard await self.cluster.slotsRest(within: self.settings.recoveryLimit) else {
+                return self.workload.violate("a move of slots does not end")
             }
             try await self.readBack()
             try await self.auditStores()
@@ -115,6 +121,11 @@ struct SimulationStory: Sendable {
                 loop.spawn {
                     await self.rot(self.cluster.machines[rottingDisk].disk, until: end, seed)
                 })
+        }
+        if self.movesSlots {
+            let (cluster, bucket) = (self.cluster, self.workload.client.bucket)
+            let seed = SeededGenerator(seed: generator.next())
+            tasks.append(loop.spawn { await cluster.moveSlot(of: bucket, until: end, seed) })
         }
         self.simulator.allowsTermination = self.simulator.allowsTermination || self.mayFill
         try await director.carryOut(self.plan)

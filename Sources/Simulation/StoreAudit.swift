@@ -139,15 +139,17 @@ struct StoreAudit: Sendable {
         _ snapshot: any OrderedSnapshot, about held: [ChunkKey]
     ) throws -> Knowledge? {
         var known = Knowledge()
+        let view = CatalogView(snapshot)
         let cursor = snapshot.scan(CatalogFamilies.manifests, .all)
         while let pair = try cursor.next() {
             var key = KeyReader(pair.key)
             let slot = Slot(rawValue: try key.read())
+            // Rows of slots that are coming here, or have gone, name nothing.
+            guard case .owned = try view.ownership(of: slot) else { continue }
             for chunk in try ManifestRow(decoding: pair.value[...]).chunks {
                 known.named[ChunkKey(slot: slot, name: chunk.name), default: 0] += 1
             }
         }
-        let view = CatalogView(snapshot)
         var rest = Set(known.named.keys).union(held).sorted()[...]
         while !rest.isEmpty {
             let page = Array(rest.prefix(CatalogLimits.chunksPerSweep))

@@ -16,7 +16,7 @@ struct Subcommand: Sendable {
     let run: @Sendable (ParsedOptions, RealEnvironment) async throws(CommandFault) -> Int32
 
     static let all: [Subcommand] = [
-        .put, .get, .list, .remove, .link, .status, .verify, .initialize, .node, .key,
+        .put, .get, .list, .remove, .link, .status, .verify, .initialize, .node, .key, .slots,
     ]
 }
 

@@ -269,6 +269,31 @@ private struct Groups {
         #expect(try target.view.ownedSlots() == SlotTally())
     }
 
+    @Test func `what the old group decided it still says, and what it refused it refuses for ever`()
+        throws
+    {
+        let old = try CatalogGroup.withBucket()
+        let (heard, late) = (old.command(put("a", if: .absent)), old.command(put("b")))
+        let first = try old.apply([heard]).results
+        let slots = Self.photosOnly
+        func give(_ epoch: UInt64) throws {
+            try old.apply(
+                operation: .releaseSlots(ReleaseSlots(slots: slots, epoch: Epoch(epoch))))
+        }
+        try give(2)
+        let repeated = try old.apply([heard])
+        #expect(repeated.results == first && repeated.sessionHits == 1)
+        #expect(try old.apply([late]).results == [.slotNotOwned(Epoch(2))])
+        // Back again, a copy of it that the network kept is still refused.
+        try old.apply(operation: .retainSlots(RetainSlots(slots: slots, epoch: Epoch(3))))
+        #expect(try old.apply([late]).results == [.slotNotOwned(Epoch(2))])
+        #expect(try old.view.head(key("b"), in: photos) == nil)
+        try give(4)
+        // Without the session nobody can say; it is told so, and never as a failed condition.
+        old.pass(CatalogLimits.sessionLifetime + .seconds(1))
+        #expect(try old.apply([heard]).results == [.sessionUnknown])
+    }
+
     @Test func `a chunk in transit is neither an orphan nor unreferenced anywhere`() throws {
         var groups = try Groups(seed: 8)
         let old = groups.source
@@ -387,7 +412,7 @@ extension SlotOwnership {
             id: Epoch(2), slots: slots, from: GroupID(1), to: GroupID(2), attempt: Epoch(3))
         #expect(try advance(.begin(after: Epoch(2))) == .slotMoves([move]))
         // Somebody else began since.
-        #expect(try advance(.begin(after: Epoch(2))) == .slotMoves([move]))
+        #expect(try advance(.begin(after: Epoch(2))) == .slotsInMotion(Epoch(3)))
         move.attempt = Epoch(5)
         #expect(try advance(.begin(after: Epoch(3))) == .slotMoves([move]))
         #expect(try advance(.end) == .slotMoves([move]))

@@ -141,6 +141,7 @@ final class MetaWorld: Sendable {
             settings, in: environment, loop: loop, stores: SimulatedStoreFactory(machine),
             peers: switchboard, secrets: MetaSecrets(MasterKeyRing(self.masterKey)),
             end: { await environment.terminate(status: $0, reason: $1) },
+            cluster: client,
             layout: { client.layout },
             groupTable: { [followsTable] in followsTable ? client.groupTable : nil },
             clock: client.clock,
