@@ -20,12 +20,12 @@ extension CatalogOperation: WireMessage {
         case .completeUpload(let complete): writer.write(tag: 19) { $0.write(complete) }
         case .abortUpload(let abort): writer.write(tag: 20) { $0.write(abort) }
         case .sweepManifest(let doomed): writer.write(tag: 21) { $0.write(doomed) }
+        case .registerNode(let record): writer.write(tag: 176) { $0.write(record) }
         case .setWrappingKey(let set): writer.write(tag: 192) { $0.write(set) }
         case .rewrapSecrets(let secrets): writer.write(tag: 193) { $0.writeMessages(secrets) }
         case .retireMasterKey(let retire): writer.write(tag: 194) { $0.write(retire) }
         case .bootstrap(let bootstrap): writer.write(tag: 32) { $0.write(bootstrap) }
         case .finishBootstrap: writer.write(UInt8(33))
-        case .registerNode(let record): writer.write(tag: 34) { $0.write(record) }
         case .allocateIncarnation: writer.write(UInt8(35))
         case .setLayout(let set):
             writer.write(tag: 36) {
@@ -74,7 +74,6 @@ extension CatalogOperation: WireMessage {
         case 21: self = .sweepManifest(try DoomedManifest(from: &reader))
         case 32: self = .bootstrap(try Bootstrap(from: &reader))
         case 33: self = .finishBootstrap
-        case 34: self = .registerNode(try NodeRecord(from: &reader))
         case 35: self = .allocateIncarnation
         case 36:
             let expected = LayoutVersion(try reader.read())
@@ -102,6 +101,7 @@ extension CatalogOperation: WireMessage {
         case 165: self = .dropRows(try DropRows(from: &reader))
         case 168: self = .moveSlots(try MoveSlots(from: &reader))
         case 169: self = .advanceSlotMove(try AdvanceSlotMove(from: &reader))
+        case 176: self = .registerNode(try NodeRecord(from: &reader))
         case 192: self = .setWrappingKey(try SetWrappingKey(from: &reader))
         case 193:
             self = .rewrapSecrets(

@@ -3,7 +3,8 @@ internal import Wire
 
 /// Who may propose a command. Most are for any node of the cluster; what decides over the life of
 /// chunks is not: a stolen edge's keys must not delete what others stored, nor a store that has lost
-/// its mind more than what it holds itself and no manifest names.
+/// its mind more than what it holds itself and no manifest names. Nor is who the nodes are: who is
+/// removed stays so for ever.
 package enum CommandProposer: Equatable, Sendable {
     case anyNode
     /// The group's leader, of its own accord: nobody may ask it to.
@@ -62,14 +63,14 @@ extension CatalogOperation {
             .rewrapSecrets, .retireMasterKey, .releaseSlots, .retainSlots, .dropRows:
             .leader
         case .adoptSlots, .clearImport, .importRows, .advanceSlotMove: .metaNode
-        case .moveSlots: .operator
+        case .moveSlots, .registerNode: .operator
         case .condemnChunks(let condemn): condemn.holder.map { .node($0) } ?? .leader
         case .confirmDeletions(let confirm): .node(confirm.node)
         case .fileBadCopy, .unreadable, .openSession, .createBucket, .deleteBucket, .putObject,
             .deleteObject, .copyObject, .createAccessKey,
             .deleteAccessKey, .openUpload, .putPart, .completeUpload, .abortUpload,
-            .sweepManifest, .bootstrap, .finishBootstrap, .registerNode, .allocateIncarnation,
-            .setLayout, .setGroupTable, .addLinkKey, .removeLinkKey:
+            .sweepManifest, .bootstrap, .finishBootstrap, .allocateIncarnation, .setLayout,
+            .setGroupTable, .addLinkKey, .removeLinkKey:
             .anyNode
         }
     }

@@ -2,7 +2,6 @@ import Catalog
 import IORuntime
 import PeerTransport
 import Primitives
-import Synchronization
 import Telemetry
 
 /// Keeps who can be called, and whose certificates are refused, by the nodes' records in group 0.
@@ -10,7 +9,13 @@ struct AddressBook: Sendable {
     let node: NodeID
     let switchboard: Switchboard
     let revoked: RevokedNodes
+    let identityDirectory: String
+    let environment: any Environment
+    let loop: any EventLoop
     let logger: Logger
+
+    /// How long to wait before the removed nodes are written again to a disk that refused them.
+    private static let writePause: Duration = .seconds(5)
 
     func update(by records: [NodeRecord]) {
         var addresses: [NodeID: SocketAddress] = [:]
@@ -24,7 +29,7 @@ struct AddressBook: Sendable {
             addresses[record.id] = address
         }
         let removed = records.filter(\.isRemoved).map(\.id)
-        self.revoked.add(removed)
+        if self.revoked.add(removed) { self.loop.spawn { await self.keepRevoked() } }
         self.switchboard.revoke(removed)
         self.switchboard.setAddresses(addresses)
         self.logger.info(
@@ -34,32 +39,22 @@ struct AddressBook: Sendable {
                 "removed": removed.map(\.description).joined(separator: ","),
             ])
     }
-}
 
-/// The nodes that were removed from the cluster for ever, as far as this process has heard: their
-/// certificates are refused in the handshake. Empty at the start of a process, until group 0 has
-/// answered; what comes in before is ended then.
-package final class RevokedNodes: Sendable {
-    private struct State {
-        var nodes: Set<NodeID> = []
-        var refusals: Counter?
-    }
-
-    private let state = Mutex(State())
-
-    package init() {}
-
-    func add(_ nodes: [NodeID]) { self.state.withLock { $0.nodes.formUnion(nodes) } }
-
-    /// Counts each refusal from now on.
-    func count(by counter: Counter) { self.state.withLock { $0.refusals = counter } }
-
-    /// Whether the certificate of a node is refused; asked in each handshake.
-    func refuses(_ node: NodeID) -> Bool {
-        self.state.withLock { state in
-            guard state.nodes.contains(node) else { return false }
-            state.refusals?.add()
-            return true
+    /// Writes down whom this node refuses; tried until it succeeds or the process ends.
+    private func keepRevoked() async {
+        let (revoked, directory, files) = (
+            self.revoked, self.identityDirectory, self.environment.files
+        )
+        while true {
+            do throws(FileFault) {
+                return try await self.environment.blocking(.disk) { () throws(FileFault) in
+                    try revoked.write(into: directory, files)
+                }
+            } catch {
+                self.logger.error(
+                    "the removed nodes cannot be written down", ["reason": "\(error)"])
+            }
+            do { try await self.loop.sleep(for: Self.writePause) } catch { return }
         }
     }
 }

@@ -169,6 +169,7 @@ package final class Node: Sendable {
             () throws(NodeFault) -> DiskFailureNote? in
             let failure = try data.failureToTake(at: environment.wallClock, files)
             try data.claim(files)
+            try security.revoked.read(from: options.identityDirectory, files)
             return failure
         }
         if let failure {
@@ -196,6 +197,7 @@ package final class Node: Sendable {
                 security: security.peers),
             answerer: calls, metrics: peerMetrics, log: logger,
             events: { calls.peerChanged($0) })
+        switchboard.revoke(security.revoked.nodes)
         let cluster = ClusterClient(
             ClusterClientSettings(metaNodes: configuration.voters), node: configuration.node,
             environment: environment, loop: loop, peers: switchboard, registry: registry)
@@ -228,6 +230,7 @@ package final class Node: Sendable {
         switchboard.setAddresses(configuration.peers)
         let book = AddressBook(
             node: configuration.node, switchboard: switchboard, revoked: security.revoked,
+            identityDirectory: options.identityDirectory, environment: environment, loop: loop,
             logger: logger)
         cluster.whenNodesChange { book.update(by: $0) }
         meta?.start()

@@ -45,6 +45,33 @@ struct MembershipStoryTests {
     }
 }
 
+/// Who may say which nodes there are.
+struct MembershipRightsTests {
+    @Test func `a node's certificate removes nobody`() throws {
+        let world = try MetaWorld(seed: 3)
+        try world.tell {
+            let record = try #require(world.bootstrap.nodes.last).with(.removed)
+            let result = try await world.ask(world.machines[0]) { process -> CommandResult? in
+                do throws(ClusterFault) {
+                    return try await process.client.administer(
+                        .registerNode(record), deadline: process.environment.now + .seconds(5))
+                } catch { return nil }
+            }
+            #expect(result == .some(nil))
+            let records = try await world.ask(world.machines[0]) { process -> [NodeRecord]? in
+                do throws(ClusterFault) {
+                    let answer = try await process.client.query(
+                        .nodes, in: .system, freshness: .linearizable,
+                        deadline: process.environment.now + .seconds(5))
+                    guard case .nodes(let nodes) = answer else { return nil }
+                    return nodes
+                } catch { return nil }
+            }
+            #expect(records??.allSatisfy { !$0.isRemoved } == true)
+        }
+    }
+}
+
 extension MetaWorld {
     fileprivate struct Unknown: Error { let node: NodeID }
 
@@ -55,13 +82,7 @@ extension MetaWorld {
         guard let record = self.bootstrap.nodes.first(where: { $0.id == node }) else {
             throw Unknown(node: node)
         }
-        let result = try await self.ask(machine) { process -> CommandResult? in
-            do throws(ClusterFault) {
-                return try await process.client.administer(
-                    .registerNode(record.with(state)),
-                    deadline: process.environment.now + .seconds(30))
-            } catch { return nil }
-        }
+        let result = try await self.administer(.registerNode(record.with(state)), from: machine)
         #expect(result == .nodeRegistered)
     }
 

@@ -153,13 +153,16 @@ final class MetaWorld: Sendable {
         do throws(StreamFault) {
             try switchboard.listen(on: SocketAddress(host: machine.host, port: Self.port))
         } catch { throw .store("\(error)") }
-        switchboard.setAddresses(
-            Dictionary(
-                uniqueKeysWithValues: self.machines.map {
-                    (self.nodes[$0.index], SocketAddress(host: $0.host, port: Self.port))
-                }))
+        switchboard.setAddresses(self.addresses)
         meta.start()
         return Process(environment: environment, meta: meta, client: client)
+    }
+
+    private var addresses: [NodeID: SocketAddress] {
+        Dictionary(
+            uniqueKeysWithValues: self.machines.map {
+                (self.nodes[$0.index], SocketAddress(host: $0.host, port: Self.port))
+            })
     }
 
     func restart(_ machine: SimulatedNode) {
@@ -236,6 +239,33 @@ final class MetaWorld: Sendable {
             !process.environment.isAlive || box.value.withLock { $0 != nil }
         }
         return box.value.withLock { $0 }
+    }
+
+    /// Has the operator, at a machine, ask group 0 for something.
+    func administer(
+        _ operation: CatalogOperation, from machine: SimulatedNode
+    ) async throws -> CommandResult? {
+        try await self.ask(machine) { process -> CommandResult? in
+            let (environment, node) = (process.environment, CommandProposer.operatorNode)
+            let loop = environment.loops[0]
+            let security = ClearChannelSecurity(
+                identity: .node(node, cluster: self.cluster), requiresNode: true)
+            let switchboard = Switchboard(
+                environment: environment, loop: loop,
+                identity: PeerIdentityCard(node: node, cluster: self.cluster, security: security),
+                answerer: MetaCalls())
+            switchboard.setAddresses(self.addresses)
+            let client = ClusterClient(
+                ClusterClientSettings(metaNodes: self.nodes), node: node,
+                environment: environment, loop: loop, peers: switchboard)
+            let deadline = environment.now + .seconds(30)
+            let result: CommandResult?
+            do throws(ClusterFault) {
+                result = try await client.administer(operation, deadline: deadline)
+            } catch { result = nil }
+            await switchboard.shutDown(by: environment.now + .seconds(1))
+            return result
+        } ?? nil
     }
 
     private final class Box<Value: Sendable>: Sendable {
