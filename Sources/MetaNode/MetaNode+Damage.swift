@@ -22,15 +22,23 @@ extension MetaNode {
             // The row of term and vote goes with every change of the log. A leader that counts on an
             // answer of ours which neither of them knows convicts both: the store went back to an
             // earlier state, whole, as a log file that is cut short at its end makes it do.
-            self.stop()
-            self.loop.spawn {
-                await self.end(
-                    MetaSettings.forgottenStatus,
-                    "group \(group): \(fault); the Raft log went back to an earlier state")
-            }
-        case .diverged, .commitContradicted, .secondLeader, .malformedEntries, .damagedStorage:
+            self.stopForGood("group \(group): \(fault); the Raft log went back to an earlier state")
+        case .commitContradicted, .secondLeader:
+            // No log shows it from inside, so the next start would find this one sound, vote, and
+            // give up what was acknowledged. Which side forgot is for a person to find out: here
+            // everything stays as it is until then.
+            self.stopForGood(
+                "group \(group): \(fault); a majority decided the same twice, so that this node or "
+                    + "another one has forgotten. Keep this directory until it is known which")
+        case .diverged, .malformedEntries, .damagedStorage:
             self.stopDamaged("group \(group): \(fault)")
         }
+    }
+
+    /// Ends the process, with a note that no start goes on from.
+    private func stopForGood(_ reason: String) {
+        self.stop()
+        self.loop.spawn { await self.end(MetaSettings.forgottenStatus, reason) }
     }
 
     /// Counts the replicas that are recovering, and tells when one is whole again.

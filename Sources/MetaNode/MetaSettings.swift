@@ -57,8 +57,8 @@ package struct MetaSettings: Sendable {
     package static let diskFullStatus: Int32 = 72
     /// How a process ends whose metadata is not what its disk had confirmed.
     package static let damagedStatus: Int32 = 71
-    /// How a process ends that has proof of an older `raft/` under it: it may have forgotten a vote,
-    /// and is not started again.
+    /// How a process ends that has proof of an older `raft/` under it, or of two histories of what was
+    /// committed: it may have forgotten a vote, and is not started again.
     package static let forgottenStatus: Int32 = 73
 
     package init(
