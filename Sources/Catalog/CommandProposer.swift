@@ -20,11 +20,11 @@ package enum CommandProposer: Equatable, Sendable {
     package static let operatorNode = NodeID(.max)
 
     /// Whether the command may come in a call of `peer`.
-    package func allows(_ peer: NodeID, metaNodes: [NodeID]) -> Bool {
+    package func allows(_ peer: NodeID, metaNodes: @autoclosure () -> [NodeID]) -> Bool {
         switch self {
         case .anyNode: true
         case .leader: false
-        case .metaNode: metaNodes.contains(peer)
+        case .metaNode: metaNodes().contains(peer)
         case .operator: peer == Self.operatorNode
         case .node(let node): node == peer
         }

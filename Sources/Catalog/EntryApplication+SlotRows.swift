@@ -83,7 +83,9 @@ extension EntryApplication {
             let known = try self.view.ownerships(of: drop.slots)
             guard known.count == drop.slots.count else { return .slotNotOwned(Epoch(0)) }
             for (_, ownership) in known {
-                guard case .released = ownership else { return .staleEpoch(ownership.epoch) }
+                guard case .released(let epoch, _) = ownership, epoch <= drop.epoch else {
+                    return .staleEpoch(ownership.epoch)
+                }
             }
             // They are on their way back: what is here now is what came.
             if let coming = try self.view.slotImports()

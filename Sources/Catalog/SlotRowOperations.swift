@@ -64,9 +64,18 @@ package struct RetainSlots: Equatable, Sendable {
 
 /// Has the group forget the rows of slots that it released and another group has adopted; a bounded
 /// number a command.
+///
+/// Refused with `.staleEpoch` where the group released them in a later epoch: they came back and are
+/// on their way again, and until they are adopted what is here is all there is.
 package struct DropRows: Equatable, Sendable {
     package let slots: SlotRange
-    package init(slots: SlotRange) { self.slots = slots }
+    /// The last in which the other group may have adopted them.
+    package let epoch: Epoch
+
+    package init(slots: SlotRange, epoch: Epoch) {
+        self.slots = slots
+        self.epoch = epoch
+    }
 }
 
 extension ClearImport: WireMessage {
@@ -129,9 +138,12 @@ extension RetainSlots: WireMessage {
 }
 
 extension DropRows: WireMessage {
-    package func encode(into writer: inout ByteWriter) { writer.write(self.slots) }
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.slots)
+        writer.write(self.epoch.rawValue)
+    }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
-        self.init(slots: try SlotRange(from: &reader))
+        self.init(slots: try SlotRange(from: &reader), epoch: Epoch(try reader.read()))
     }
 }

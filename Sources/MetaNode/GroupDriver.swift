@@ -41,6 +41,8 @@ final class GroupDriver {
     var wantsCheckpoint = false
     /// A copy is being made: nothing is applied meanwhile.
     var isCheckpointing = false
+    /// A copy is being made, or what it consists of is being read; no other is begun meanwhile.
+    var isMakingSnapshot = false
     /// Entries behind this one stay in the log: a snapshot that is held ready ends with it.
     var snapshotPin: LogIndex?
     /// Before which no snapshot is fetched: the last fetch has failed.

@@ -19,7 +19,7 @@ extension MetaNode {
                 for command in proposal.commands {
                     guard
                         try CatalogCommand.proposer(ofEncoded: command).allows(
-                            peer, metaNodes: self.settings.voters)
+                            peer, metaNodes: self.metaNodes)
                     else {
                         return .refused(
                             code: MetaCallRefusal.notYours,
@@ -199,7 +199,13 @@ extension GroupState {
         }
         let reader = CachedReader(store: self.store)
         do throws(StoreFault) {
-            let answer = try CatalogView(reader).answer(query)
+            let view = CatalogView(reader)
+            let answer = try view.answer(query)
+            if answer == .absent || answer == .noSuchBucket, let slot = query.slot {
+                // The looks are at a state that goes on: rows that are not there may have been dropped
+                // since the first one, which asked whether the slot is ours, because it moved away.
+                guard case .owned = try view.ownership(of: slot) else { return nil }
+            }
             return reader.hasMissed ? nil : answer
         } catch {
             return nil

@@ -185,6 +185,8 @@ extension GroupDriver {
         self.durablyApplied = restart.applied
         self.unflushedBytes = 0
         self.logSizes = LogSizes()
+        // Who waits for an index hears of it now: the next entry may be long in coming.
+        state.feed.begin(at: restart.applied)
         // What was proposed here may be in the state or not: nobody can say.
         self.endProposals()
         self.answerReads()

@@ -33,7 +33,10 @@ extension MetaNode {
         let isReachable = driver.replica.status.peers.contains {
             $0.node == peer && $0.isRecentlyActive
         }
-        if isReachable, self.disk.space == .ample { driver.wantsCheckpoint = true }
+        // This is heard with every heartbeat, and to read a large state takes many of them.
+        if isReachable, self.disk.space == .ample, !driver.isMakingSnapshot {
+            driver.wantsCheckpoint = true
+        }
     }
 
     /// Begins the copy that is wanted, once nothing is being applied: then it is known exactly
@@ -44,6 +47,7 @@ extension MetaNode {
         else { return }
         driver.wantsCheckpoint = false
         driver.isCheckpointing = true
+        driver.isMakingSnapshot = true
         // From here on, so that the log goes on from the copy whatever is made durable meanwhile.
         driver.snapshotPin = driver.applied
         let id = SnapshotID(
@@ -81,6 +85,7 @@ extension MetaNode {
                     leaseEnd: self.environment.now + self.settings.log.snapshots.lease))
         } catch {
             self.endCheckpoint(of: group)
+            self.groups[group]?.isMakingSnapshot = false
             self.groups[group]?.snapshotPin = nil
             self.counters.snapshots.failed.add()
             self.logger.warning(
@@ -100,6 +105,7 @@ extension MetaNode {
     private func hold(_ snapshot: HeldSnapshot) {
         let replaced = self.snapshotShelf[snapshot.group]
         self.snapshotShelf.put(snapshot)
+        self.groups[snapshot.group]?.isMakingSnapshot = false
         self.counters.snapshots.made.add()
         self.logger.info(
             "snapshot made",
@@ -121,7 +127,7 @@ extension MetaNode {
             case .later(let end):
                 do { try await self.loop.sleep(for: end - now) } catch { return }
             case .ended:
-                if let driver = self.groups[snapshot.group], !driver.isCheckpointing {
+                if let driver = self.groups[snapshot.group], !driver.isMakingSnapshot {
                     driver.snapshotPin = nil
                 }
                 return await self.discard(snapshot.directory)

@@ -243,7 +243,8 @@ struct SlotMover {
 
     private func dropRows(_ move: SlotMove) async throws(MoveFault) {
         while true {
-            let result = try await self.decide(.dropRows(DropRows(slots: move.slots)))
+            let result = try await self.decide(
+                .dropRows(DropRows(slots: move.slots, epoch: move.adoption)))
             guard case .rowsErased(let isDone) = result else { throw .refused(result) }
             if isDone { return }
             do { try await self.meta.loop.sleep(for: self.settings.dropPause) } catch {

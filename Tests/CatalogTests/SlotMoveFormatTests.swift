@@ -19,7 +19,7 @@ import Wire
                     ImportedRow(name: Self.row, value: [9]),
                     ImportedRow(name: Self.row, value: nil),
                 ])),
-        .dropRows(DropRows(slots: Self.range)),
+        .dropRows(DropRows(slots: Self.range, epoch: Epoch(2))),
         .moveSlots(MoveSlots(slots: Self.range, to: GroupID(2))),
         .advanceSlotMove(AdvanceSlotMove(id: Epoch(6), step: .begin(after: Epoch(7)))),
         .advanceSlotMove(AdvanceSlotMove(id: Epoch(6), step: .assign)),
@@ -39,7 +39,7 @@ import Wire
             "a3" + slots + two,
             "a4" + slots + two + "0100000000000000" + "02000000" + name + "01" + "01000000" + "09"
                 + name + "00",
-            "a5" + slots, "a8" + slots + "02000000", "a9" + six + "01" + "0700000000000000",
+            "a5" + slots + two, "a8" + slots + "02000000", "a9" + six + "01" + "0700000000000000",
             "a9" + six + "02", "a9" + six + "03",
         ]
         #expect(Self.operations.map { Hex.encode($0.encoded) } == golden)

@@ -135,7 +135,8 @@ private struct Groups {
     }
 
     func drop(_ slots: SlotRange) throws {
-        let drop = CatalogOperation.dropRows(DropRows(slots: slots))
+        let drop = CatalogOperation.dropRows(
+            DropRows(slots: slots, epoch: Epoch(self.attempt.rawValue + 1)))
         while try self.source.apply(operation: drop) != .rowsErased(isDone: true) {}
     }
 
@@ -181,6 +182,11 @@ private struct Groups {
         #expect(sums.differing == [] && sums.chunks > 0)
         // Rows of slots that are another's are not counted, and nothing else is left of them.
         #expect(try groups.source.audit(ReferenceSums()).chunks == 0)
+        // Whoever believes in an earlier move, of slots that have come back since, drops nothing.
+        let late = CatalogOperation.dropRows(DropRows(slots: Groups.slots, epoch: groups.attempt))
+        #expect(
+            try groups.source.apply(operation: late)
+                == .staleEpoch(Epoch(groups.attempt.rawValue + 1)))
         try groups.drop(Groups.slots)
         #expect(try Groups.content(of: groups.source) == [])
         #expect(try groups.source.view.masterKeys().secrets == [])
