@@ -44,7 +44,8 @@ extension CommandResult: WireMessage {
             .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
             .noSuchUpload, .uploadAborted, .uploadActive,
             .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
-            .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .nodeRemoved, .linkKeyAdded,
+            .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .nodeRemoved,
+            .linkKeyAdded,
             .linkKeyTaken, .linkKeyRemoved:
             break
         }

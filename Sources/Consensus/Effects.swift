@@ -88,6 +88,11 @@ package struct LogWrite: Sendable {
 package struct OfferedSnapshot: Hashable, Sendable {
     package let offer: SnapshotOffer
     package let from: NodeID
+
+    package init(offer: SnapshotOffer, from: NodeID) {
+        self.offer = offer
+        self.from = from
+    }
 }
 
 package struct LoadRequest: Hashable, Sendable {

@@ -21,10 +21,12 @@ extension RaftReplica {
     /// The voters but ourselves, in order.
     var otherVoters: [NodeID] { self.quorum.members.filter { $0 != self.node } }
 
-    /// Whether we may ask for votes: as a voter that holds everything it ever acknowledged, and by the
-    /// newest configuration that we know to be committed (rule 3).
+    /// Whether we may ask for votes: as a voter that holds everything it ever acknowledged and can
+    /// show what comes of it, and by the newest configuration that we know to be committed (rule 3).
     var mayStand: Bool {
-        guard self.quorum.contains(self.node), !self.isRecovering else { return false }
+        guard self.quorum.contains(self.node), !self.isRecovering, self.hasState else {
+            return false
+        }
         guard let next = self.log.configurations.first else { return true }
         return next.index > self.commit
     }

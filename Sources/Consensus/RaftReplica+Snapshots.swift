@@ -42,7 +42,18 @@ extension RaftReplica {
     package var isQuiet: Bool {
         !self.log.hasUnwritten && !self.log.hasWritesUnderWay
             && self.applied == self.handedToApply
-            && self.handedToApply >= min(self.commit, self.log.persisted)
+            && (self.handedToApply >= min(self.commit, self.log.persisted) || !self.hasState)
+    }
+
+    /// The state machine here is not to be believed any more. The log is as good as before, so the
+    /// replica goes on to take entries, to acknowledge them and to vote; but it applies nothing,
+    /// and neither leads nor stands. Another replica takes its place, made behind a snapshot.
+    package mutating func loseState() {
+        self.hasState = false
+        switch self.role {
+        case .follower: break
+        case .preCandidate, .candidate, .leader: self.becomeFollower(in: self.term, of: nil)
+        }
     }
 
     /// The storage has let go of the entries through `anchor`.

@@ -51,6 +51,8 @@ package struct RaftReplica: Sendable {
     var log: RaftLog
     /// Where the log ended before its storage lost entries of it, until it reaches as far again.
     package internal(set) var remembered: LogPosition?
+    /// False from `loseState` on: nothing is handed out to be applied, and the replica does not lead.
+    package internal(set) var hasState = true
     /// Known to be committed.
     package internal(set) var commit: LogIndex
     /// Reported as applied.
@@ -318,7 +320,7 @@ package struct RaftReplica: Sendable {
     /// could come back from a crash ahead of its log.
     private mutating func handOutCommitted() {
         let end = min(self.commit, self.log.persisted)
-        guard self.handedToApply < end else { return }
+        guard self.handedToApply < end, self.hasState else { return }
         let applying = self.log.sizeBytes(after: self.applied, through: self.handedToApply)
         let room = self.configuration.maximumApplyingBytes - applying
         guard room > 0 else { return }

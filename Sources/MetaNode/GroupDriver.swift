@@ -106,6 +106,7 @@ final class GroupDriver {
                 opened.members, settings, environment),
             standing: opened.standing, applied: opened.applied, now: environment.now)
         self.logSizes = opened.logSizes
+        if opened.standing.isStateRefused { self.replica.loseState() }
         self.beginAudit(digest: opened.digest)
     }
 

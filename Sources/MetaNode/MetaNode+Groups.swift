@@ -26,7 +26,11 @@ extension MetaNode {
         guard !self.isStopped else { return }
         self.groups[group] = GroupDriver(opened, settings, self.environment)
         self.groupOrder = self.groups.keys.sorted()
-        self.states.put(opened.state)
+        if opened.standing.isStateRefused {
+            self.askForState(of: group)
+        } else {
+            self.states.put(opened.state)
+        }
         self.logger.info("replica added", ["group": "\(group)"])
     }
 
@@ -37,7 +41,7 @@ extension MetaNode {
         guard let driver = await self.halt(group) else { return }
         let reset = RaftLogTables.Reset(
             removing: driver.standing.hardState, endingAt: driver.replica.status.last.position)
-        guard await self.changeRows(of: group, reset) else { return }
+        guard await self.changeRows(of: group, .reset(reset)) else { return }
         driver.giveUpAll()
         self.groups[group] = nil
         self.groupOrder = self.groups.keys.sorted()
@@ -78,16 +82,24 @@ extension MetaNode {
 
     /// A change of the rows of a group that stands still.
     struct RowChange {
+        enum Kind: Sendable {
+            /// Log and state begin anew.
+            case reset(RaftLogTables.Reset)
+            case refuseState
+            /// The next state takes its place, and the log stays.
+            case nextState
+        }
+
         let group: GroupID
-        let reset: RaftLogTables.Reset
+        let kind: Kind
         let done: UnsafeContinuation<Bool, Never>
     }
 
     /// Writes what a group that stands still begins anew with; false when the node stops before.
-    func changeRows(of group: GroupID, _ reset: RaftLogTables.Reset) async -> Bool {
+    func changeRows(of group: GroupID, _ kind: RowChange.Kind) async -> Bool {
         guard !self.isStopped else { return false }
         return await withUnsafeContinuation { done in
-            self.rowChanges.append(RowChange(group: group, reset: reset, done: done))
+            self.rowChanges.append(RowChange(group: group, kind: kind, done: done))
             self.writeIfIdle()
         }
     }
@@ -98,8 +110,15 @@ extension MetaNode {
         self.rowChanges = []
         for change in changes {
             guard let driver = self.groups[change.group] else { continue }
-            RaftLogTables.addReset(
-                change.reset, of: change.group, &driver.standing, to: &batch)
+            let group = change.group
+            switch change.kind {
+            case .reset(let reset):
+                RaftLogTables.addReset(reset, of: group, &driver.standing, to: &batch)
+            case .refuseState:
+                RaftLogTables.addRefusalOfState(of: group, &driver.standing, to: &batch)
+            case .nextState:
+                RaftLogTables.addNextState(of: group, &driver.standing, to: &batch)
+            }
         }
         return changes.map(\.done)
     }

@@ -141,7 +141,7 @@ extension MetaNode {
             throw .stopped
         }
         guard driver.standing.stateGeneration + 1 == generation,
-            let restart = driver.replica.restart(installing: manifest.anchor)
+            let exchange = await self.exchange(of: driver, at: manifest.anchor)
         else {
             self.resume(driver)
             self.counters.snapshots.dropped.add()
@@ -151,11 +151,11 @@ extension MetaNode {
             // Before the next state may come to the same place.
             return await self.removeWhenUnused(state)
         }
-        guard await self.changeRows(of: group, .init(restart)) else {
+        guard await self.changeRows(of: group, exchange.rows) else {
             throw .stopped
         }
         let former = driver.state
-        driver.goOn(from: restart, with: state, members, self.settings, self.environment)
+        driver.goOn(from: exchange, with: state, members, self.settings, self.environment)
         self.auditBegins(driver, digest: position.digest)
         self.states.put(state)
         self.resume(driver)
@@ -168,25 +168,58 @@ extension MetaNode {
             ])
         self.retire(former)
     }
+
+    /// What the replica goes on from with a state that ends at `anchor`: that alone, where it leads
+    /// further than the log; where the former state was refused, the log behind it too. Nil when the
+    /// state is of no use.
+    private func exchange(of driver: GroupDriver, at anchor: LogAnchor) async -> StateExchange? {
+        if let restart = driver.replica.restart(installing: anchor) {
+            return StateExchange(
+                rows: .reset(.init(restart)), hardState: restart.hardState, log: restart.log,
+                applied: restart.applied, logSizes: LogSizes())
+        }
+        guard driver.standing.isStateRefused, anchor.index >= driver.standing.truncated.index
+        else { return nil }
+        let (tables, group) = (self.tables, driver.group)
+        let restored = await self.environment.blocking(.metadata) {
+            () -> RaftLogTables.Restored? in
+            do throws(StoreFault) {
+                return try tables.restore(group, applied: anchor.index)
+            } catch { return nil }
+        }
+        // The log must lead on from this very state, by its chain.
+        guard let restored, restored.finding == .whole, restored.log.before == anchor
+        else { return nil }
+        return StateExchange(
+            rows: .nextState, hardState: restored.standing.hardState, log: restored.log,
+            applied: anchor.index, logSizes: restored.logSizes)
+    }
+}
+
+/// How a group goes on with another state.
+private struct StateExchange {
+    let rows: MetaNode.RowChange.Kind
+    let hardState: HardState
+    let log: RestoredLog
+    let applied: LogIndex
+    let logSizes: LogSizes
 }
 
 extension GroupDriver {
-    /// Takes over a state that leads further than the log did, which has ended with it.
     fileprivate func goOn(
-        from restart: SnapshotRestart, with state: GroupState, _ members: Configuration,
-        _ settings: MetaSettings,
-        _ environment: any Environment
+        from exchange: StateExchange, with state: GroupState, _ members: Configuration,
+        _ settings: MetaSettings, _ environment: any Environment
     ) {
         self.replica = Self.makeReplica(
-            of: state, restart.hardState, restart.log, restart.applied, members, settings,
+            of: state, exchange.hardState, exchange.log, exchange.applied, members, settings,
             environment)
         self.state = state
-        self.applied = restart.applied
-        self.durablyApplied = restart.applied
+        self.applied = exchange.applied
+        self.durablyApplied = exchange.applied
         self.unflushedBytes = 0
-        self.logSizes = LogSizes()
+        self.logSizes = exchange.logSizes
         // Who waits for an index hears of it now: the next entry may be long in coming.
-        state.feed.begin(at: restart.applied)
+        state.feed.begin(at: exchange.applied)
         // What was proposed here may be in the state or not: nobody can say.
         self.endProposals()
         self.answerReads()

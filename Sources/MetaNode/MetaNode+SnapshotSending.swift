@@ -43,7 +43,7 @@ extension MetaNode {
     /// through which entry the state goes.
     func checkpointIfIdle(_ driver: GroupDriver) {
         guard driver.wantsCheckpoint, !driver.isApplying, !driver.isCheckpointing,
-            !driver.isHalted
+            !driver.isHalted, !driver.standing.isStateRefused
         else { return }
         driver.wantsCheckpoint = false
         driver.isCheckpointing = true
@@ -167,6 +167,13 @@ extension MetaNode {
                 return Self.unknownSnapshot
             }
             return await self.piece(asked, of: held)
+        case SnapshotFormat.wantedKind:
+            let wanted = try SnapshotWantedRequest(decoding: request.head)
+            guard let answer = await self.stateWanted(wanted, by: peer) else {
+                return .refused(
+                    code: SnapshotFormat.Refusal.notHere, message: "led by another node")
+            }
+            return .response(PeerResponse(head: answer.encoded))
         default: return nil
         }
     }

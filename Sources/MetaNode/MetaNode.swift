@@ -174,7 +174,8 @@ package actor MetaNode {
         self.logger = logger
         self.groupOrder = opened.groups.map(\.state.group).sorted()
         self.stores = stores
-        self.states = GroupStates(opened.groups.map(\.state))
+        self.states = GroupStates(
+            opened.groups.filter { !$0.standing.isStateRefused }.map(\.state))
         var groups: [GroupID: GroupDriver] = [:]
         for group in opened.groups {
             groups[group.state.group] = GroupDriver(group, settings, environment)
@@ -198,6 +199,7 @@ package actor MetaNode {
             self.post(.standForElection)
         }
         self.loop.spawn { await self.followMasterKeys() }
+        self.loop.spawn { await self.askForRefusedStates() }
     }
 
     var isRunning: Bool { !self.isStopped }

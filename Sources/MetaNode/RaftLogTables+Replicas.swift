@@ -39,6 +39,23 @@ extension RaftLogTables {
         Self.put(standing, of: group, to: &batch)
     }
 
+    /// Adds to a batch that the group's state is not to be believed, until another takes its place.
+    static func addRefusalOfState(
+        of group: GroupID, _ standing: inout Standing, to batch: inout WriteBatch
+    ) {
+        standing.isStateRefused = true
+        Self.put(standing, of: group, to: &batch)
+    }
+
+    /// Adds to a batch that the group's state is that of the next generation, while the log stays.
+    static func addNextState(
+        of group: GroupID, _ standing: inout Standing, to batch: inout WriteBatch
+    ) {
+        standing.stateGeneration += 1
+        standing.isStateRefused = false
+        Self.put(standing, of: group, to: &batch)
+    }
+
     /// How a group's rows begin anew.
     package struct Reset: Sendable {
         package let hardState: HardState

@@ -12,7 +12,7 @@ import Wire
 /// | family | key                                   | value                                   |
 /// |--------|---------------------------------------|-----------------------------------------|
 /// | `log`  | group, index (both big-endian)        | version 1, entry                        |
-/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, remembered end, truncated anchor, last anchor, state generation, removed, CRC-32C |
+/// | `hard` | group (big-endian)                    | version 1, term, vote, commit, remembered end, truncated anchor, last anchor, state generation, removed, state refused, CRC-32C |
 /// | `node` | -                                     | reserved; nothing is written here       |
 ///
 /// A group's row is in every write that changes its log, and names the log's last entry: a log that
@@ -41,6 +41,9 @@ package struct RaftLogTables: Sendable {
         /// The group's replica has left this node, and its log and state are gone. Term and vote
         /// stay for ever: should the replica come back, it must not vote twice.
         package var isRemoved: Bool
+        /// The state is not to be believed: it is neither read nor applied to, and another one is
+        /// fetched.
+        package var isStateRefused = false
 
         package static let initial = Standing(
             hardState: .initial, truncated: .zero, last: .zero, stateGeneration: 0,
@@ -109,6 +112,7 @@ package struct RaftLogTables: Sendable {
         writer.write(standing.last)
         writer.write(standing.stateGeneration)
         writer.write(standing.isRemoved)
+        writer.write(standing.isStateRefused)
         writer.write(CRC32C.of(writer.bytes))
         batch.put(Self.hard, Self.key(group), writer.bytes)
     }
@@ -227,6 +231,7 @@ package struct RaftLogTables: Sendable {
         let last = try reader.readLogAnchor()
         let generation: UInt64 = try reader.read()
         let isRemoved = try reader.readBool(field: "removed")
+        let isStateRefused = try reader.readBool(field: "state refused")
         let computed = CRC32C.of(value[..<reader.offset])
         let recorded: UInt32 = try reader.read()
         guard recorded == computed else {
@@ -235,7 +240,8 @@ package struct RaftLogTables: Sendable {
         try reader.finish()
         return Standing(
             hardState: HardState(term: term, vote: vote, commit: commit, remembered: remembered),
-            truncated: truncated, last: last, stateGeneration: generation, isRemoved: isRemoved)
+            truncated: truncated, last: last, stateGeneration: generation, isRemoved: isRemoved,
+            isStateRefused: isStateRefused)
     }
 
     package static func key(_ group: GroupID) -> [UInt8] {

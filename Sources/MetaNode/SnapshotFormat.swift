@@ -10,6 +10,10 @@ package enum SnapshotFormat {
     /// A piece of a file: `SnapshotPieceRequest`, answered by the piece's CRC-32C and its bytes.
     package static let pieceKind: UInt16 = 0x0131
 
+    /// For a replica that lost its state and not its log: `SnapshotWantedRequest`, answered by an
+    /// offer, or by nothing when one is being made.
+    package static let wantedKind: UInt16 = 0x0132
+
     package static let mostPieceBytes = 1 << 20
     package static let mostFiles = 65_536
     package static let longestNameBytes = 255
@@ -22,6 +26,8 @@ package enum SnapshotFormat {
         package static let outOfBounds: UInt16 = 0x0131
         /// The file cannot be read.
         package static let unreadable: UInt16 = 0x0132
+        /// Another node leads the group, or the asker is no member of it.
+        package static let notHere: UInt16 = 0x0133
     }
 }
 
@@ -44,6 +50,60 @@ package struct SnapshotManifestRequest: WireMessage, Equatable {
         try reader.expectFirstVersion()
         self.group = GroupID(try reader.read())
         self.snapshot = SnapshotID(try reader.read())
+    }
+}
+
+/// Asks the leader for a state that ends at or behind an entry, because the asker's log goes on from
+/// there.
+package struct SnapshotWantedRequest: WireMessage, Equatable {
+    package let group: GroupID
+    package let notBefore: LogIndex
+
+    package init(group: GroupID, notBefore: LogIndex) {
+        self.group = group
+        self.notBefore = notBefore
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt8(1))
+        writer.write(self.group.rawValue)
+        writer.write(self.notBefore.rawValue)
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        try reader.expectFirstVersion()
+        self.group = GroupID(try reader.read())
+        self.notBefore = LogIndex(try reader.read())
+    }
+}
+
+/// What the leader says to that.
+package struct SnapshotWantedAnswer: WireMessage, Equatable {
+    /// Nil: one is being made.
+    package let offer: SnapshotOffer?
+
+    package init(offer: SnapshotOffer?) { self.offer = offer }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt8(1))
+        writer.writeOptional(self.offer) { writer, offer in
+            writer.write(offer.snapshot.rawValue)
+            writer.write(offer.anchor.term.rawValue)
+            writer.write(offer.anchor.index.rawValue)
+            writer.write(offer.anchor.chain)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(FormatFault) {
+        try reader.expectFirstVersion()
+        self.offer = try reader.readOptional { reader throws(FormatFault) in
+            SnapshotOffer(
+                snapshot: SnapshotID(try reader.read()),
+                anchor: LogAnchor(
+                    position: LogPosition(
+                        term: Term(try reader.read()), index: LogIndex(try reader.read())),
+                    chain: try reader.read()))
+        }
     }
 }
 

@@ -297,6 +297,48 @@ struct GroupStoryTests {
         }
     }
 
+    /// The machine is the leader, or a follower that restarts over it.
+    @Test(arguments: [(0, false), (2, false), (2, true)])
+    func `a state that is given up comes anew from the leader, while the log stays`(
+        number: Int, restarts: Bool
+    ) throws {
+        let world = try MetaWorld(seed: 13, preferredLeaders: [Self.group: NodeID(1)])
+        try world.tell {
+            let names = Self.names(40)
+            let machine = world.machines[number]
+            for name in names[..<30] {
+                try await Self.expectCreated(name, in: world, through: world.machines[0])
+            }
+            _ = try await world.ask(machine) { process in
+                await process.meta.refetchState(of: Self.group, because: "a test")
+                #expect(process.meta.states.groups == [.system])
+            }
+            if restarts {
+                machine.crash()
+                world.restart(machine)
+            }
+            // The log goes on meanwhile, the refused state's among the majority.
+            let third = world.machines[number == 2 ? 1 : 2]
+            third.crash()
+            for name in names[30..<35] {
+                try await Self.expectCreated(name, in: world, through: world.machines[0])
+            }
+            try await world.wait("another state has come") {
+                world.process(machine)?.meta.states[Self.group]?.generation == 1
+            }
+            let counters = try #require(world.process(machine)).meta.counters.snapshots
+            #expect(counters.installed.value == 1)
+            world.restart(third)
+            try await world.allJoin()
+            for name in names[35...] {
+                try await Self.expectCreated(name, in: world, through: machine)
+            }
+            for name in names {
+                #expect(try await Self.has(name, in: world, through: machine))
+            }
+        }
+    }
+
     @Test func `a state that no row names is removed at the start`() throws {
         let world = try MetaWorld(seed: 12)
         try world.tell {

@@ -18,6 +18,15 @@ import Wire
     @Test func `the calls for a state have these bytes for ever`() {
         #expect(SnapshotFormat.manifestKind == 0x0130)
         #expect(SnapshotFormat.pieceKind == 0x0131)
+        #expect(SnapshotFormat.wantedKind == 0x0132)
+        let wanted = SnapshotWantedRequest(group: GroupID(3), notBefore: LogIndex(9))
+        #expect(Hex.encode(wanted.encoded) == "01" + "03000000" + "0900000000000000")
+        let offer = SnapshotOffer(snapshot: SnapshotID(7), anchor: Self.manifest.anchor)
+        #expect(Hex.encode(SnapshotWantedAnswer(offer: nil).encoded) == "01" + "00")
+        #expect(
+            Hex.encode(SnapshotWantedAnswer(offer: offer).encoded)
+                == "01" + "01" + "0700000000000000" + "0200000000000000" + "0900000000000000"
+                + "0403020100000000")
         let request = SnapshotManifestRequest(group: GroupID(3), snapshot: SnapshotID(7))
         #expect(Hex.encode(request.encoded) == "01" + "03000000" + "0700000000000000")
         #expect(
@@ -38,6 +47,10 @@ import Wire
         #expect(try SnapshotManifest(decoding: Self.manifest.encoded) == Self.manifest)
         #expect(try SnapshotPieceRequest(decoding: Self.piece.encoded) == Self.piece)
         #expect(Self.manifest.sizeBytes == 70_016)
+        for offer in [nil, SnapshotOffer(snapshot: SnapshotID(7), anchor: Self.manifest.anchor)] {
+            let answer = SnapshotWantedAnswer(offer: offer)
+            #expect(try SnapshotWantedAnswer(decoding: answer.encoded) == answer)
+        }
     }
 
     @Test(arguments: [

@@ -48,11 +48,14 @@ struct SnapshotStory {
     private let world: MetaWorld
     private let death: Death?
     private let counting: Victim
+    /// The receiver dies once when so many pieces have come.
+    private let diesAfterPieces: UInt64?
 
     init(
         seed: UInt64, _ death: Death?, counting: Victim = .receiver,
-        bytesPerSecond: Int = 64 << 20
+        bytesPerSecond: Int = 64 << 20, diesAfterPieces: UInt64? = nil
     ) throws {
+        self.diesAfterPieces = diesAfterPieces
         self.death = death
         self.counting = death?.victim ?? counting
         self.world = try MetaWorld(
@@ -146,6 +149,11 @@ struct SnapshotStory {
                 ending.bytesResumed = max(ending.bytesResumed, counters.bytesResumed.value)
             }
             installed = now
+            if let pieces = self.diesAfterPieces, counters.piecesReceived.value >= pieces,
+                teller.value.withLock({ $0.deaths }) == 0
+            {
+                self.receiver.crash()
+            }
             if isOver { return }
         }
     }
