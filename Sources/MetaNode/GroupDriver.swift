@@ -67,6 +67,8 @@ final class GroupDriver {
     var memberStepResumes: Instant?
     /// Since when this node has been no member and should not be one.
     var strangerSince: Instant?
+    /// The group's voters are being asked whether this replica may go.
+    var isLeaving = false
     /// Since when the preferred leader, another node, could take over from this one.
     var preferredLeaderFitSince: Instant?
     /// Whether the replica's log lacked entries that it had, when last looked at.

@@ -34,6 +34,10 @@ extension MetaNode {
             case MetaCallKind.clock:
                 let answer = ClockAnswer(wall: self.environment.wallClock)
                 return .response(PeerResponse(head: answer.encoded))
+            case MayLeaveRequest.kind:
+                let answer = await self.answer(
+                    try MayLeaveRequest(decoding: request.head), from: peer)
+                return .response(PeerResponse(head: answer.encoded))
             case MetaCallKind.query:
                 let query = try QueryRequest(decoding: request.head)
                 if case .deletions(let list) = query.query, list.node == peer {
@@ -140,7 +144,8 @@ extension MetaNode {
         return await self.answer(request.query, from: state, reached: applied)
     }
 
-    /// Asks a state; where a snapshot takes its place meanwhile, that one.
+    /// Asks a state; where a snapshot takes its place meanwhile, that one. A replica that left and
+    /// came back has a later state too, which may know less.
     private nonisolated func answer(
         _ query: CatalogQuery, from state: GroupState, reached: LogIndex
     ) async -> Result<QueryAnswer, StoreFault> {
@@ -155,7 +160,8 @@ extension MetaNode {
             } catch { return .failure(error) }
         }
         guard case .failure = answer, let current = self.states[state.group],
-            current.generation > state.generation
+            current.generation > state.generation,
+            current.feed.through ?? .zero >= reached
         else { return answer }
         return await self.answer(query, from: current, reached: reached)
     }

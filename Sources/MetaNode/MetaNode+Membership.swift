@@ -76,9 +76,8 @@ extension MetaNode {
 
     // MARK: Replicas
 
-    /// Begins replicas that this node should have and lacks, and ends those that a committed
-    /// configuration has done without for a while: as long as somebody may not have heard that it
-    /// is committed, this node's vote may still be wanted.
+    /// Begins replicas that this node should have and lacks, and ends those that their group has done
+    /// without for a while and can do without for ever.
     func tendReplicas() {
         guard let table = self.groupTable() else { return }
         let now = self.environment.now
@@ -90,14 +89,19 @@ extension MetaNode {
             guard let driver = self.groups[group], !driver.isHalted else { continue }
             let members = driver.replica.members
             let isWanted = table.descriptor(of: group)?.voters.contains(self.node) ?? true
-            guard !isWanted, members != .unknown, !members.members.contains(self.node) else {
+            guard !isWanted, members != .unknown, !members.isJoint,
+                !members.members.contains(self.node)
+            else {
                 driver.strangerSince = nil
                 continue
             }
             let since = driver.strangerSince ?? now
             driver.strangerSince = since
-            guard now - since >= self.settings.formerReplicaGrace else { continue }
-            self.loop.spawn { await self.removeGroup(group) }
+            guard now - since >= self.settings.formerReplicaGrace, !driver.isLeaving else {
+                continue
+            }
+            driver.isLeaving = true
+            self.loop.spawn { await self.leaveIfCertain(group, of: members) }
         }
     }
 

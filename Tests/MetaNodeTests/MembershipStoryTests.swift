@@ -16,6 +16,7 @@ struct MembershipStoryTests {
         let world = try MetaWorld(seed: seed, nodes: 4, voters: 3)
         try world.tell {
             let second = world.machines[1]
+            #expect(world.process(world.machines[3])?.meta.states.groups == [])
             // Nodes 1 to 3 vote; node 4 is known, active, and takes node 1's place.
             try await world.set(.draining, of: NodeID(1), asking: second)
             let wish = [NodeID(2), NodeID(3), NodeID(4)]
@@ -43,6 +44,28 @@ struct MembershipStoryTests {
             // Five able nodes may all have come to vote before the first of them is drained.
             let three = [NodeID(2), NodeID(3), NodeID(4)]
             try await world.waitForVoters(three, three + [NodeID(5)])
+        }
+    }
+}
+
+/// Replicas that their groups do without.
+struct FormerReplicaTests {
+    @Test func `a replica goes once most of the new voters hold that they do without it`() throws {
+        let world = try MetaWorld(seed: 5, nodes: 4, voters: 3)
+        try world.tell {
+            let former = world.machines[0]
+            try await world.set(.draining, of: NodeID(1), asking: world.machines[1])
+            try await world.waitForVoters([NodeID(2), NodeID(3), NodeID(4)])
+            // Everybody has heard of it, and none but one can say so.
+            try await world.simulator.loop.sleep(for: .seconds(10))
+            let silent = [world.machines[2], world.machines[3]]
+            for machine in silent { machine.crash() }
+            try await world.simulator.loop.sleep(for: .seconds(150))
+            #expect(world.process(former)?.meta.states.groups == MetaWorld.groups)
+            for machine in silent { world.restart(machine) }
+            try await world.wait("the replicas go", for: .seconds(150)) {
+                world.process(former)?.meta.states.groups == []
+            }
         }
     }
 }
