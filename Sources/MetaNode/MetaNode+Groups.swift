@@ -2,6 +2,7 @@ import Consensus
 import IORuntime
 import OrderedStorage
 import Primitives
+import Synchronization
 import Telemetry
 
 /// Groups that come to this node, stand still for an exchange, and go, while the others run.
@@ -17,6 +18,11 @@ extension MetaNode {
             self.groupsOpening.insert(group).inserted
         else { return }
         defer { self.groupsOpening.remove(group) }
+        // What is being removed may have the place that the replica's state is to have.
+        while self.statesLeaving[group] != nil {
+            do { try await self.loop.sleep(for: Self.retirementPause) } catch { return }
+            guard !self.isStopped else { return }
+        }
         let (tables, settings, stores) = (self.tables, self.settings, self.stores)
         let files = self.environment.files
         let opened = try await self.environment.blocking(.metadata) {
@@ -46,6 +52,7 @@ extension MetaNode {
         self.groups[group] = nil
         self.groupOrder = self.groups.keys.sorted()
         self.states.remove(group)
+        self.fencedGroups.withLock { _ = $0.remove(group) }
         self.logger.info("replica removed", ["group": "\(group)"])
         self.retire(driver.state)
     }
@@ -134,6 +141,11 @@ extension MetaNode {
 
     /// Closes a state that no row names, once nobody reads in it, and removes its directory.
     func removeWhenUnused(_ state: GroupState) async {
+        self.statesLeaving[state.group, default: 0] += 1
+        defer {
+            let others = self.statesLeaving[state.group].map { $0 - 1 } ?? 0
+            self.statesLeaving[state.group] = others > 0 ? others : nil
+        }
         let path =
             "\(self.settings.directory)/\(GroupState.directory(of: state.group, state.generation))"
         for _ in 0..<Self.retirementAttempts {

@@ -59,6 +59,8 @@ package actor MetaNode {
     var groupOrder: [GroupID]
     /// Groups that are being opened.
     var groupsOpening: Set<GroupID> = []
+    /// How many states of a group are being removed.
+    var statesLeaving: [GroupID: Int] = [:]
 
     /// Writes that wait for the one on its way.
     var writes: [(group: GroupID, write: LogWrite)] = []

@@ -39,8 +39,14 @@ extension OpenedMeta.Group {
         _ group: GroupID, _ tables: RaftLogTables, _ settings: MetaSettings,
         _ stores: any StoreFactory, _ files: any FileSystem
     ) throws(MetaFault) {
-        let generation = try MetaFault.of { () throws(RaftLogTables.Fault) in
-            try tables.standing(of: group)?.stateGeneration ?? 0
+        let row = try MetaFault.of { () throws(RaftLogTables.Fault) in
+            try tables.standing(of: group)
+        }
+        let generation = row?.stateGeneration ?? 0
+        // A replica that was removed comes back with nothing: what lies in its place is left of a
+        // state that was never installed.
+        if row?.isRemoved == true {
+            try FoundState.clear(group, generation, settings, files)
         }
         let found = try FoundState(group, generation, settings, stores, files)
         let restored: RaftLogTables.Restored
@@ -210,8 +216,11 @@ extension OpenedMeta {
         let standings = try MetaFault.of { () throws(RaftLogTables.Fault) in
             try tables.standings()
         }
-        // Replicas that came while the node ran have rows, and those that left have them still.
-        let groups = try Set(settings.groups).union(standings.keys)
+        // Replicas that came while the node ran have rows, and those that left have them still. A
+        // node that voted from the beginning has replicas without rows; to one that joined, group
+        // 0's table says where it is wanted.
+        let first = settings.firstConfiguration == .unknown ? [] : settings.groups
+        let groups = try Set(first).union(standings.keys)
             .filter { standings[$0]?.isRemoved != true }.sorted()
             .map { group throws(MetaFault) in
                 try Group(group, tables, settings, stores, files)
