@@ -97,9 +97,15 @@ extension GroupDriver {
         self.inLog = [:]
     }
 
-    /// The group takes no further turn: who asked to read hears that it is too late, and who
-    /// proposed that nobody can say.
+    /// The group takes no further turn.
     func giveUpAll() {
+        self.giveUpRequests()
+        self.waitsForQuiet.take()?.resume(returning: false)
+    }
+
+    /// Who asked to read hears that it is too late, and who proposed that nobody can say. The group
+    /// itself goes on, and who waits for it to stand still goes on waiting.
+    func giveUpRequests() {
         self.endProposals()
         let readers =
             self.reading.keys.sorted().compactMap { self.reading[$0] }
@@ -107,7 +113,6 @@ extension GroupDriver {
         for waiter in readers { waiter.answer.resume(returning: .failure(.tooLate)) }
         self.reading = [:]
         self.readsAwaitingApply = []
-        self.waitsForQuiet.take()?.resume(returning: false)
     }
 }
 

@@ -77,6 +77,8 @@ final class GroupDriver {
     var audit = ReplicaAudit()
     /// A majority contradicts this replica's state: it neither leads nor answers.
     var isFenced = false
+    /// A majority contradicts this replica's log: it says nothing, and begins anew.
+    var isLogWrong = false
     /// The time of the last entry that this node proposed.
     var lastEntryTime = Timestamp(milliseconds: 0)
     /// What the leader says every voter's log holds.

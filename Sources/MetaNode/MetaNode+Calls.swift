@@ -128,7 +128,7 @@ extension MetaNode {
         guard let state = self.states[request.group] else {
             return .success(.refused(.noSuchGroup))
         }
-        guard !self.fencedGroups.withLock({ $0.contains(request.group) }) else {
+        guard !self.isFenced(request.group) else {
             return .success(.refused(.notLeader(hint: nil)))
         }
         self.counters.queries.add()

@@ -15,10 +15,12 @@ extension MetaNode {
 
     nonisolated func answer(_ request: FollowRequest) async -> FollowAnswer {
         guard let feed = self.states[request.group]?.feed else { return .refused(.noSuchGroup) }
+        guard !self.isFenced(request.group) else { return .refused(.notLeader(hint: nil)) }
         if let news = feed.news(after: request.after) { return .news(news) }
         // No index is behind the last that there can be.
         guard request.after.rawValue < .max else { return .nothing }
         _ = await feed.wait(for: request.after.next, atMost: Self.followHold, on: self.loop)
+        guard !self.isFenced(request.group) else { return .refused(.notLeader(hint: nil)) }
         return feed.news(after: request.after).map { .news($0) } ?? .nothing
     }
 
@@ -37,7 +39,7 @@ extension MetaNode: OwnReplicas {
         _ query: CatalogQuery, in group: GroupID
     ) -> (answer: CatalogAnswer, applied: LogIndex)? {
         // The index first: the state may go on before it is read.
-        guard !self.fencedGroups.withLock({ $0.contains(group) }),
+        guard !self.isFenced(group),
             let state = self.states[group], let through = state.feed.through,
             let answer = state.answerFromCache(query)
         else { return nil }

@@ -66,9 +66,12 @@ extension MetaNode {
         driver.isHalted = true
         if !driver.isQuiet {
             let isQuiet = await withUnsafeContinuation { driver.waitsForQuiet = $0 }
-            guard isQuiet else { return nil }
+            guard isQuiet, !self.isStopped else {
+                driver.isHalted = false
+                return nil
+            }
         }
-        return self.isStopped ? nil : driver
+        return driver
     }
 
     /// The group goes on.

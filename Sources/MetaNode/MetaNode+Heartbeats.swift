@@ -61,7 +61,7 @@ extension MetaNode {
     // MARK: Sending
 
     func queue(heartbeats outgoing: [Outgoing], of driver: GroupDriver) {
-        guard !outgoing.isEmpty else { return }
+        guard !outgoing.isEmpty, !driver.isLogWrong else { return }
         let heldByAll = driver.heldByAllVoters
         if heldByAll > driver.heldByAll { driver.heldByAll = heldByAll }
         for outgoing in outgoing {
@@ -76,6 +76,7 @@ extension MetaNode {
     }
 
     func queue(_ outgoing: [Outgoing], in group: GroupID) {
+        guard self.groups[group]?.isLogWrong != true else { return }
         for message in outgoing {
             self.messages[message.to, default: []].append(
                 .init(group: group, message: message.message, heldByAll: .zero))

@@ -17,7 +17,8 @@ extension MetaNode {
         self.nextHandBackCheck = now + Self.handBackCheckPeriod
         for group in self.groupOrder {
             guard let driver = self.groups[group] else { continue }
-            if self.handOverFenced(driver) || self.changeMembersIfDue(driver)
+            if self.beginAnewIfWrong(driver) || self.handOverFenced(driver)
+                || self.changeMembersIfDue(driver)
                 || self.handOverForClock(driver) || self.handOverForRoom(driver)
             {
                 continue

@@ -105,7 +105,7 @@ extension MetaNode {
         }
     }
 
-    private func beginReplica(of group: GroupID) async {
+    func beginReplica(of group: GroupID) async {
         do throws(MetaFault) { try await self.addGroup(group) } catch {
             self.logger.error(
                 "a replica cannot begin", ["group": "\(group)", "reason": "\(error)"])

@@ -71,8 +71,13 @@ extension MetaNode {
         case .inOrder: self.unfence(driver)
         case .wrongState(let index): self.fence(driver, at: index)
         case .wrongLog(let index):
-            self.stopDamaged(
-                "group \(driver.group): a majority holds another entry at or before \(index)")
+            guard !driver.isLogWrong else { return }
+            driver.isLogWrong = true
+            self.fence(driver, at: index)
+            self.logger.error(
+                "this replica's log is wrong: it begins anew",
+                ["group": "\(driver.group)", "index": "\(index)"])
+            self.nextHandBackCheck = self.environment.now
         }
     }
 
@@ -87,8 +92,14 @@ extension MetaNode {
             "this replica's state is wrong: it neither leads nor answers",
             ["group": "\(driver.group)", "index": "\(index)"])
         self.setCandidacy(of: driver.group)
-        driver.giveUpAll()
+        driver.giveUpRequests()
+        self.dropSnapshot(of: driver)
         self.handOverFenced(driver)
+    }
+
+    /// Whether the group's replica here is fenced, for who asks without waiting for a turn.
+    nonisolated func isFenced(_ group: GroupID) -> Bool {
+        self.fencedGroups.withLock { $0.contains(group) }
     }
 
     private func unfence(_ driver: GroupDriver) {
@@ -102,7 +113,25 @@ extension MetaNode {
     /// A state that came with a snapshot is what a majority has made; nothing found before counts.
     func auditBegins(_ driver: GroupDriver, digest: UInt64) {
         driver.beginAudit(digest: digest)
+        driver.isLogWrong = false
         self.unfence(driver)
+    }
+
+    /// A replica whose log a majority contradicts says nothing any more, gives up its log and its
+    /// state, and comes back with neither: recovering, since what it had acknowledged is gone. Its
+    /// term and its vote stay. True while that is to be done or under way.
+    ///
+    /// Where the group stands still for something else, the next look tries again; and a process that
+    /// ends in between finds the group removed and begins it by group 0's table.
+    func beginAnewIfWrong(_ driver: GroupDriver) -> Bool {
+        guard driver.isLogWrong else { return false }
+        guard !driver.isHalted else { return true }
+        let group = driver.group
+        self.loop.spawn {
+            await self.removeGroup(group)
+            await self.beginReplica(of: group)
+        }
+        return true
     }
 
     /// A leader that is fenced hands over; true when it has begun to.

@@ -95,7 +95,8 @@ extension MetaNode {
             return true
         case .store(.full), .file(.full):
             await self.discard(self.incoming(group, generation))
-        case .store, .file, .log, .noAnchor, .call, .malformed, .otherState, .checksum: break
+        case .store, .file, .log, .noAnchor, .call, .malformed, .otherState, .checksum, .fenced:
+            break
         }
         self.counters.snapshots.failed.add()
         self.groups[group]?.snapshotResumes =

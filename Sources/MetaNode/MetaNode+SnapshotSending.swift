@@ -20,6 +20,7 @@ extension MetaNode {
     /// A follower has come before the log's beginning. It hears of the copy that there is, or one is
     /// made: once, however many need it.
     func offerSnapshot(to peer: NodeID, _ driver: GroupDriver) {
+        guard !driver.isFenced else { return }
         let group = driver.group
         if let held = self.snapshotShelf[group],
             held.manifest.anchor.index >= driver.standing.truncated.index
@@ -43,7 +44,7 @@ extension MetaNode {
     /// through which entry the state goes.
     func checkpointIfIdle(_ driver: GroupDriver) {
         guard driver.wantsCheckpoint, !driver.isApplying, !driver.isCheckpointing,
-            !driver.isHalted, !driver.standing.isStateRefused
+            !driver.isHalted, !driver.isFenced, !driver.standing.isStateRefused
         else { return }
         driver.wantsCheckpoint = false
         driver.isCheckpointing = true
@@ -77,6 +78,7 @@ extension MetaNode {
                         () throws(SnapshotFault) in try checkpoint.file(name)
                     })
             }
+            guard !self.isFenced(group) else { throw .fenced }
             self.hold(
                 HeldSnapshot(
                     group: group, id: id,
@@ -133,6 +135,14 @@ extension MetaNode {
                 return await self.discard(snapshot.directory)
             }
         }
+    }
+
+    /// Lets go of the copy that is held, and makes none: what it is a copy of is wrong.
+    func dropSnapshot(of driver: GroupDriver) {
+        driver.wantsCheckpoint = false
+        guard let held = self.snapshotShelf.drop(driver.group) else { return }
+        if !driver.isMakingSnapshot { driver.snapshotPin = nil }
+        self.loop.spawn { await self.discard(held.directory) }
     }
 
     nonisolated func discard(_ directory: String) async {
@@ -239,6 +249,8 @@ enum SnapshotFault: Error, Equatable, Sendable {
     case otherState
     /// A file's bytes are not those that its checksum stands for, though fetched again.
     case checksum(file: String)
+    /// A majority contradicts the state that was copied.
+    case fenced
     /// A newer offer takes the place of this one.
     case superseded
     /// The node stops.

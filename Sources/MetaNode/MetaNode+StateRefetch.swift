@@ -78,7 +78,7 @@ extension MetaNode {
         _ wanted: SnapshotWantedRequest, by peer: NodeID
     ) -> SnapshotWantedAnswer? {
         guard !self.isStopped, let driver = self.groups[wanted.group],
-            driver.replica.role == .leader,
+            driver.replica.role == .leader, !driver.isFenced,
             driver.replica.status.peers.contains(where: { $0.node == peer })
         else { return nil }
         if let held = self.snapshotShelf[wanted.group],

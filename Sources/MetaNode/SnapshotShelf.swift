@@ -25,6 +25,11 @@ final class SnapshotShelf: Sendable {
 
     func put(_ snapshot: HeldSnapshot) { self.held.withLock { $0[snapshot.group] = snapshot } }
 
+    /// Takes the group's copy off.
+    func drop(_ group: GroupID) -> HeldSnapshot? {
+        self.held.withLock { $0.removeValue(forKey: group) }
+    }
+
     /// Remembers that the copy was offered.
     func offered(_ id: SnapshotID, of group: GroupID, to node: NodeID) {
         self.held.withLock { held in
