@@ -10,14 +10,15 @@ package struct ClockFollower: Sendable {
     private static let callTimeout: Duration = .seconds(1)
 
     private let clock: ClockView
-    private let voters: [NodeID]
+    /// Who votes now.
+    private let voters: @Sendable () -> [NodeID]
     private let environment: any Environment
     private let loop: any EventLoop
     private let peers: any Peers
 
     package init(
-        _ clock: ClockView, voters: [NodeID], environment: any Environment, loop: any EventLoop,
-        peers: any Peers
+        _ clock: ClockView, environment: any Environment, loop: any EventLoop,
+        peers: any Peers, voters: @escaping @Sendable () -> [NodeID]
     ) {
         self.clock = clock
         self.voters = voters
@@ -36,8 +37,10 @@ package struct ClockFollower: Sendable {
 
     /// Asks every voter once, all at a time; who does not answer is left out.
     package func look() async {
+        let voters = self.voters()
+        self.clock.setVoters(voters)
         await withTaskGroup(of: Void.self) { group in
-            for voter in self.voters { group.addTask { await self.ask(voter) } }
+            for voter in voters { group.addTask { await self.ask(voter) } }
         }
     }
 

@@ -97,7 +97,6 @@ package final class ClusterClient: Sendable {
         self.state.withLock { $0.nodesChanged = act }
     }
 
-
     package func peerChanged(_ event: PeerEvent) {
         self.state.withLock { state in
             switch event {

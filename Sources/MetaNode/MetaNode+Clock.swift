@@ -71,7 +71,10 @@ extension MetaNode {
     func handOverForClock(_ driver: GroupDriver) -> Bool {
         guard self.isClockOff, driver.replica.role == .leader else { return false }
         let best = driver.replica.status.peers
-            .filter { $0.isRecentlyActive && self.hasRoom($0.node) && self.clock.mayLead($0.node) }
+            .filter {
+                $0.isRecentlyActive && self.hasRoom($0.node) && self.clock.mayLead($0.node)
+                    && self.isSound($0.node, in: driver)
+            }
             .max { ($0.match, $1.node) < ($1.match, $0.node) }
         guard let best else { return false }
         self.logger.info(

@@ -95,6 +95,25 @@ extension MetaNode {
         driver.giveUpRequests()
         self.dropSnapshot(of: driver)
         self.handOverFenced(driver)
+        let group = driver.group
+        self.loop.spawn { await self.refetchFenced(group, at: index) }
+    }
+
+    /// How often, and how long apart, a fenced leader looks whether it has handed over.
+    private static let handOverLooks = 20
+    private static let handOverPause: Duration = .milliseconds(100)
+
+    /// Has the leader's state fetched in place of the wrong one. Leadership goes first: a leader that
+    /// only stops costs its group an election timeout.
+    private func refetchFenced(_ group: GroupID, at index: LogIndex) async {
+        for _ in 0..<Self.handOverLooks {
+            guard let driver = self.groups[group], driver.isFenced, !driver.isLogWrong else {
+                return
+            }
+            guard driver.replica.role == .leader else { break }
+            do { try await self.loop.sleep(for: Self.handOverPause) } catch { return }
+        }
+        await self.refetchState(of: group, because: "a majority holds another one at \(index)")
     }
 
     /// Whether the group's replica here is fenced, for who asks without waiting for a turn.
@@ -132,6 +151,14 @@ extension MetaNode {
             await self.beginReplica(of: group)
         }
         return true
+    }
+
+    /// Whether a voter's state is not known to differ from ours, so that it may take over.
+    func isSound(_ node: NodeID, in driver: GroupDriver) -> Bool {
+        switch driver.audit.finding(of: node) {
+        case .same, nil: true
+        case .otherState, .otherLog: false
+        }
     }
 
     /// A leader that is fenced hands over; true when it has begun to.

@@ -236,8 +236,11 @@ package final class Node: Sendable {
         meta?.start()
         if meta == nil {
             let follower = ClockFollower(
-                cluster.clock, voters: configuration.voters, environment: environment,
-                loop: loop, peers: switchboard)
+                cluster.clock, environment: environment, loop: loop, peers: switchboard
+            ) {
+                let voters = Set((cluster.groupTable?.groups ?? []).flatMap(\.voters)).sorted()
+                return voters.isEmpty ? configuration.voters : voters
+            }
             loop.spawn { await follower.run() }
         }
         let edge = try await roles.startEdge(access, cluster, https: security.doors)

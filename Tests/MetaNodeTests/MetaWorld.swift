@@ -41,14 +41,6 @@ final class MetaWorld: Sendable {
 
     private let sweep: SweepSettings
     private let tuneLog: @Sendable (inout MetaLogSettings) -> Void
-    private let agreement = Mutex(true)
-
-    /// Whether the replicas must be equal in the end.
-    var expectsAgreement: Bool {
-        get { self.agreement.withLock { $0 } }
-        set { self.agreement.withLock { $0 = newValue } }
-    }
-
     init(
         seed: UInt64 = 1, nodes count: Int = 3, voters: Int? = nil,
         preferredLeaders: [GroupID: NodeID] = [:],
@@ -192,7 +184,7 @@ final class MetaWorld: Sendable {
         let outcome = self.simulator.run(for: .seconds(600))
         #expect(outcome.ending == .finished, "unfinished: \(outcome.unfinished)")
         #expect(outcome.blockingCallsOnLoops == 0)
-        if self.expectsAgreement { try self.expectAgreement() }
+        try self.expectAgreement()
         self.simulator.discard()
     }
 
