@@ -123,7 +123,8 @@ package enum Refusal: Hashable, Sendable {
     case overloaded
     /// The payload is larger than an entry may be.
     case tooLarge(limitBytes: Int)
-    /// A change of the configuration is under way, or the leader's term has only just begun.
+    /// A change of the configuration is under way, or the leader's term has only just begun; for
+    /// proposals of other kinds, the change is about to end.
     case changing
     /// No group can have this configuration.
     case malformedConfiguration

@@ -15,8 +15,14 @@ import Wire
 ///    applied. With 2, a candidate that would count the votes of the old configuration alone lacks
 ///    the entry of the new one, and a majority of the old voters, who hold it, do not vote for it.
 ///
-/// The price is in liveness: a candidate may have to apply first (etcd #12359). A replica that was
-/// removed disturbs nobody: who hears a leader answers no question for a vote (PreVote, §9.6).
+/// The price is in liveness: a candidate may have to apply first (etcd #12359). And whoever has
+/// applied the end of a joint configuration that it is not in stands no more, but is still asked by
+/// those who have not; had its log gone on behind that entry, it would refuse them for ever. So:
+///
+/// 4. A leader takes no proposals from the entry that ends a joint configuration until it has
+///    applied it. A round trip later it takes them again, or another leads.
+///
+/// A replica that was removed disturbs nobody: who hears a leader answers no question for a vote (PreVote, §9.6).
 extension RaftReplica {
     /// The voters but ourselves, in order.
     var otherVoters: [NodeID] { self.quorum.members.filter { $0 != self.node } }
@@ -30,6 +36,10 @@ extension RaftReplica {
         guard let next = self.log.configurations.first else { return true }
         return next.index > self.commit
     }
+
+    /// Whether the entry that ends the joint configuration stands in the log, and is not applied
+    /// (rule 4).
+    var isLeavingJoint: Bool { self.members.isJoint && !self.log.configurations.isEmpty }
 
     mutating func changeConfiguration(
         toVoters voters: [NodeID], learners: [NodeID], ticket: UInt64

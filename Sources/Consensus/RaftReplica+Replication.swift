@@ -21,6 +21,7 @@ extension RaftReplica {
     private func refusal(of payloads: [[UInt8]]) -> Refusal? {
         guard self.role == .leader else { return .notLeader(hint: self.leader) }
         if let successor = self.leadership.successor { return .handingOver(to: successor) }
+        if self.isLeavingJoint { return .changing }
         let limit = self.configuration.maximumEntryBytes
         guard payloads.allSatisfy({ $0.count <= limit }) else {
             return .tooLarge(limitBytes: limit)

@@ -17,7 +17,8 @@ extension SimulatedGroup {
             }
         }
         guard let leader = self.nodes.first(where: { $0.replica.role == .leader }) else {
-            throw .notConverged("no leader")
+            let standings = self.nodes.map { "\($0.replica.status)" }
+            throw .notConverged("nobody leads: \(standings.joined(separator: "; "))")
         }
         let members = leader.replica.members
         if members.isJoint { throw .notConverged("\(members) is not left") }

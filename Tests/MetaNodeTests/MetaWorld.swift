@@ -276,7 +276,7 @@ final class MetaWorld: Sendable {
                     guard try self.expected(in: group).contains(machine.index) else { continue }
                     rows.append(try Self.rows(of: state))
                 }
-                if Set(rows).count == 1 { break }
+                if Set(rows).count == 1, try rows.count == self.expected(in: group).count { break }
                 _ = self.simulator.run(for: .milliseconds(100), until: { false })
             }
             let (count, distinct) = (rows.count, Set(rows).count)
