@@ -129,7 +129,7 @@ extension ClusterTests {
 
 extension ClusterFixture {
     /// What anybody gets who asks an edge for a target, without a key.
-    fileprivate func fetch(
+    func fetch(
         _ target: String, from edge: EdgeAddress
     ) async throws -> (status: Status, body: [UInt8]) {
         let client = HTTPClient(self.environment, loop: self.cluster.loop)
