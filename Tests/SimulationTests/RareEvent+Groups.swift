@@ -68,6 +68,25 @@ extension Stage {
     }
 }
 
+// MARK: Clocks
+
+extension RareEvent {
+    static let clockHandover = RareEvent(
+        "a leader whose clock is wrong hands over to one whose clock is right",
+        "holdfast_clock_handovers_total", on: { try Stage(seed: 22) }
+    ) { stage in
+        try await stage.wait("everybody knows the time") { stage in
+            stage.cluster.machines.allSatisfy {
+                stage.cluster.node(on: $0)?.cluster.clock.knownClocks == 5
+            }
+        }
+        try await stage.leader().jumpWallClock(by: .seconds(3_600))
+        try await stage.wait("it hands over") {
+            $0.sum(of: "holdfast_clock_handovers_total") > 0
+        }
+    }
+}
+
 // MARK: Edges that are wrong about a name, or about a group
 
 extension RareEvent {

@@ -34,7 +34,7 @@ struct RareEvent: Sendable, CustomTestStringConvertible {
     static let all: [RareEvent] = [
         .handoffWrite, .hedgedRead, .condemnedCommit, .sessionHit, .indexRebuilt,
         .certificateRefused, .frameRefused, .snapshotInstalled, .streamReset, .fillRefused,
-        .staleSlot,
+        .staleSlot, .clockHandover,
     ]
 }
 
