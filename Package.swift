@@ -140,10 +140,7 @@ let libraries: [Target] = [
     program("holdfast-chaos", ["ChaosKit", "FileClient", "Settings"]),
     program(
         "holdfast-bench",
-        [
-            "Node", "ClusterClient", "PeerTransport", "Catalog", "Placement", "Settings",
-            "Cryptography",
-        ]),
+        ["Node", "ClusterClient", "Catalog", "Placement", "Settings"]),
 ]
 
 let testTargets: [Target] = [

@@ -91,6 +91,12 @@ start_node() {
         --data "$dir/node-$node/data" >>"$dir/node-$node/log" 2>&1 </dev/null \
         3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
     echo "$! $(start_time $! || true)" >"$dir/node-$node/pid"
+    # Until the child has become another program, its command line is still this script's, by which
+    # nobody would know it for the node.
+    local tries=500
+    while [ $((tries--)) -gt 0 ] && kill -0 $! 2>/dev/null && ! process_of "$node" >/dev/null; do
+        sleep 0.01
+    done
 }
 
 show_log() {

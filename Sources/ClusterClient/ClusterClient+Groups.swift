@@ -75,14 +75,6 @@ extension ClusterClient {
         self.state.withLock { $0.windows[group]?.opened(firstSequence: first) }
     }
 
-    /// Has group 0 decide what may be decided twice: the facts of the cluster.
-    package func administer(
-        _ operation: CatalogOperation, deadline: Instant
-    ) async throws(ClusterFault) -> CommandResult {
-        let command = CatalogCommand(operation: operation)
-        return try await self.decide(command, in: .system, deadline: deadline).result
-    }
-
     struct Decision {
         let result: CommandResult
         /// An attempt before the one that was answered may have reached the group.

@@ -10,11 +10,14 @@ import Wire
 
 /// An operator's process that has joined a cluster as a peer without a role: it asks group 0 and
 /// has it decide, and answers nothing.
+///
+/// What lasts is done by the groups' leaders; the operator only says so and looks on, and a process
+/// that ends or loses patience stops nothing.
 package struct ClusterOperator: Sendable {
     private static let askTimeout: Duration = .seconds(30)
     /// Who adds a node at the same time as another may have to think of another number.
     private static let allocationAttempts = 8
-    private static let pollPause: Duration = .milliseconds(500)
+    static let pollPause: Duration = .milliseconds(500)
 
     package let environment: any Environment
     package let cluster: ClusterClient
@@ -59,7 +62,7 @@ package struct ClusterOperator: Sendable {
         } catch { throw .certificate(error) }
     }
 
-    private var deadline: Instant { self.environment.now + Self.askTimeout }
+    var deadline: Instant { self.environment.now + Self.askTimeout }
 
     // MARK: - Looking
 
@@ -225,11 +228,12 @@ package struct ClusterOperator: Sendable {
 
     private func register(_ record: NodeRecord) async throws(OperatorFault) -> CommandResult {
         try await self.ask { () async throws(ClusterFault) in
-            try await self.cluster.administer(.registerNode(record), deadline: self.deadline)
+            try await self.cluster.propose(
+                .registerNode(record), in: .system, deadline: self.deadline)
         }
     }
 
-    private func ask<Value>(
+    func ask<Value>(
         _ work: () async throws(ClusterFault) -> Value
     ) async throws(OperatorFault) -> Value {
         do throws(ClusterFault) { return try await work() } catch { throw .cluster("\(error)") }

@@ -1,4 +1,5 @@
 import IORuntime
+import Node
 import Primitives
 import Settings
 
@@ -44,9 +45,9 @@ enum MetaCommand {
         in environment: RealEnvironment
     ) async -> Int32 {
         do throws(BenchFault) {
-            let peer = try await JoinedPeer(
+            let cluster = try await ClusterOperator.joined(
                 identityDirectory: identity, authorityDirectory: authority, in: environment)
-            let report = try await workload.run(by: peer.cluster, in: environment)
+            let report = try await workload.run(by: cluster, in: environment)
             Terminal.write(report.json + "\n", to: .output)
             guard report.wrongValues == 0, report.operations > 0 else { return 1 }
             return 0

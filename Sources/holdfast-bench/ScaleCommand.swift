@@ -1,4 +1,5 @@
 import IORuntime
+import Node
 import Primitives
 import Settings
 
@@ -50,9 +51,9 @@ enum ScaleCommand {
             percent = try sources.number("within", in: 0...1_000) ?? 20
         } catch { return Self.refuse("\(error)") }
         do throws(BenchFault) {
-            let peer = try await JoinedPeer(
+            let cluster = try await ClusterOperator.joined(
                 identityDirectory: identity, authorityDirectory: authority, in: environment)
-            let report = try await workload.run(by: peer.cluster, in: environment)
+            let report = try await workload.run(by: cluster, in: environment)
             Terminal.write(report.lines.joined(separator: "\n") + "\n", to: .output)
             return report.holds(withinPercent: percent) ? 0 : 1
         } catch {

@@ -17,8 +17,8 @@ extension Subcommand {
 
             show   a line for each run of slots, and one for each move that is under way
             move   has slots moved to a group, with everything that is in them, while requests go
-                   on; waits until they are there. Ended before, the move goes on by itself, and
-                   the same command waits for it again
+                   on; waits an hour until they are there. Ended before, the move goes on by
+                   itself, and the same command waits for it again
 
               --dir DIR      where holdfast init made the cluster
               --from FIRST   the first slot, 0 to 65535
@@ -35,6 +35,9 @@ extension Subcommand {
 }
 
 private struct SlotsCommand {
+    /// How long a move is waited for; it goes on without us.
+    private static let movePatience: Duration = .seconds(3_600)
+
     private enum Verb {
         case show
         case move(first: Slot, last: Slot, group: GroupID)
@@ -77,14 +80,20 @@ private struct SlotsCommand {
             let identity = try await environment.blocking(.disk) { () throws(OperatorFault) in
                 try OperatorIdentity(clusterDirectory: directory, now: now, files)
             }
-            let slots = try SlotOperator(identity, in: environment)
+            let cluster = try ClusterOperator(identity, in: environment)
             switch self.verb {
             case .show:
-                let lines = try await slots.show()
+                let lines = try await cluster.slots()
                 Terminal.write(lines.map { $0 + "\n" }.joined(), to: .output)
             case .move(let first, let last, let group):
-                try await slots.move(from: first, to: last, group: group) {
-                    Terminal.write($0 + "\n", to: .output)
+                let areThere = try await cluster.moveSlots(
+                    from: first, through: last, to: group,
+                    by: environment.now + Self.movePatience
+                ) { Terminal.write($0 + "\n", to: .output) }
+                guard areThere else {
+                    throw .refused(
+                        "slots \(first)-\(last) are still on their way; the move goes on: see "
+                            + "`holdfast slots show`")
                 }
                 Terminal.write("slots \(first)-\(last) are group \(group)'s\n", to: .output)
             }

@@ -88,10 +88,14 @@ import Testing
     private final class Rendezvous: Sendable {
         private let isOpen = Atomic(false)
         func open() { self.isOpen.store(true, ordering: .releasing) }
+        /// Half a minute and more; false when nobody came.
         @Sendable func wait() -> Bool {
-            // Not a bare loop: it would take a core from the thread that it waits for.
-            while !self.isOpen.load(ordering: .acquiring) { usleep(50) }
-            return true
+            for _ in 0..<600_000 {
+                if self.isOpen.load(ordering: .acquiring) { return true }
+                // Not a bare loop: it would take a core from the thread that it waits for.
+                usleep(50)
+            }
+            return false
         }
     }
 }

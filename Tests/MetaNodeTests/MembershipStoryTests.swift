@@ -78,8 +78,9 @@ struct MembershipRightsTests {
             let record = try #require(world.bootstrap.nodes.last).with(.removed)
             let result = try await world.ask(world.machines[0]) { process -> CommandResult? in
                 do throws(ClusterFault) {
-                    return try await process.client.administer(
-                        .registerNode(record), deadline: process.environment.now + .seconds(5))
+                    return try await process.client.propose(
+                        .registerNode(record), in: .system,
+                        deadline: process.environment.now + .seconds(5))
                 } catch { return nil }
             }
             #expect(result == .some(nil))

@@ -253,7 +253,8 @@ final class MetaWorld: Sendable {
             let deadline = environment.now + .seconds(30)
             let result: CommandResult?
             do throws(ClusterFault) {
-                result = try await client.administer(operation, deadline: deadline)
+                result = try await client.propose(
+                    operation, in: .system, deadline: deadline)
             } catch { result = nil }
             await switchboard.shutDown(by: environment.now + .seconds(1))
             return result

@@ -18,7 +18,7 @@ struct DamageStoryTests {
         private let stage: Stage
         private let promise: Notes = Notes()
 
-        /// Touched on the simulator's thread only.
+        /// `@unchecked Sendable`: the simulator runs every job on one thread, and nobody else sees it.
         private final class Notes: @unchecked Sendable {
             var bodies: [ObjectKey: [UInt8]] = [:]
             var isOver = false
