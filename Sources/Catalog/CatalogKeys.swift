@@ -13,6 +13,7 @@ package enum CatalogKeys {
         case greatestNode = 0x07
         case masterKeys = 0x08
         case configuration = 0x09
+        case nodesVersion = 0x0a
         case node = 0x10
         case linkKey = 0x11
         case session = 0x20
@@ -51,6 +52,8 @@ package enum CatalogKeys {
     static let layout: [UInt8] = [Kind.layout.rawValue]
     static let groupTable: [UInt8] = [Kind.groupTable.rawValue]
     static let greatestNode: [UInt8] = [Kind.greatestNode.rawValue]
+    /// How often the nodes' records have changed.
+    static let nodesVersion: [UInt8] = [Kind.nodesVersion.rawValue]
     static let masterKeys: [UInt8] = [Kind.masterKeys.rawValue]
     static let nodes: [UInt8] = [Kind.node.rawValue]
     static let linkKeys: [UInt8] = [Kind.linkKey.rawValue]

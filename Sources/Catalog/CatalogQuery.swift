@@ -47,8 +47,8 @@ package enum CatalogQuery: Equatable, Sendable {
     // The system group.
 
     case cluster
-    /// The layout, unless the asker has `known` already.
-    case layout(known: LayoutVersion)
+    /// The layout, the group table and the nodes, as far as they are newer than what is known.
+    case tables(known: TableVersions)
     case nodes
     case groupTable
     case linkKeys
@@ -66,7 +66,7 @@ package enum CatalogQuery: Equatable, Sendable {
         case .accessKey(let id): id.slot
         // Their chunks are of many slots, each asked for itself.
         case .deletions, .chunkStates: nil
-        case .buckets, .slot, .session, .applied, .masterKeys, .configuration, .cluster, .layout,
+        case .buckets, .slot, .session, .applied, .masterKeys, .configuration, .cluster, .tables,
             .nodes,
             .groupTable, .linkKeys,
             .incarnation, .abandonedUploads, .doomedManifests:
@@ -109,9 +109,7 @@ package enum CatalogAnswer: Equatable, Sendable {
     /// Bytes that Raft understands.
     case configuration([UInt8])
     case cluster(Cluster)
-    case layout(Layout)
-    /// The asker's layout is the current one.
-    case layoutUnchanged
+    case tables(ClusterTables)
     case nodes([NodeRecord])
     case groupTable(GroupTable)
     case linkKeys([LinkKey])
@@ -128,9 +126,8 @@ package enum CatalogAnswer: Equatable, Sendable {
         case .cluster(let cluster):
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
         case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
-            .chunkStates, .session, .applied, .masterKeys, .configuration, .layout,
-            .layoutUnchanged, .nodes,
-            .groupTable,
+            .chunkStates, .session, .applied, .masterKeys, .configuration, .tables,
+            .nodes, .groupTable,
             .incarnation, .manifestParts, .upload, .completedUpload, .uploads, .uploadParts,
             .deduplicated, .abandonedUploads, .doomedManifests:
             self

@@ -59,7 +59,7 @@ extension CatalogQuery: WireMessage {
             }
         case .configuration: writer.write(UInt8(10))
         case .cluster: writer.write(UInt8(32))
-        case .layout(let known): writer.write(tag: 33) { $0.write(known.rawValue) }
+        case .tables(let known): writer.write(tag: 33) { $0.write(known) }
         case .nodes: writer.write(UInt8(34))
         case .groupTable: writer.write(UInt8(35))
         case .linkKeys: writer.write(UInt8(36))
@@ -113,7 +113,7 @@ extension CatalogQuery: WireMessage {
                 before: try reader.readTimestamp(),
                 limit: try reader.readPageLimit(CatalogLimits.sweepPage))
         case 32: self = .cluster
-        case 33: self = .layout(known: LayoutVersion(try reader.read()))
+        case 33: self = .tables(known: try TableVersions(from: &reader))
         case 34: self = .nodes
         case 35: self = .groupTable
         case 36: self = .linkKeys
@@ -165,8 +165,7 @@ extension CatalogAnswer: WireMessage {
         case .doomedManifests(let names): writer.write(tag: 23) { $0.writeMessages(names) }
         case .masterKeys(let keys): writer.write(tag: 192) { $0.write(keys) }
         case .cluster(let cluster): writer.write(tag: 32) { $0.write(cluster) }
-        case .layout(let layout): writer.write(tag: 33) { $0.write(layout) }
-        case .layoutUnchanged: writer.write(UInt8(34))
+        case .tables(let tables): writer.write(tag: 33) { $0.write(tables) }
         case .nodes(let nodes): writer.write(tag: 35) { $0.writeMessages(nodes) }
         case .groupTable(let table): writer.write(tag: 36) { $0.write(table) }
         case .linkKeys(let keys): writer.write(tag: 37) { $0.writeMessages(keys) }
@@ -228,8 +227,7 @@ extension CatalogAnswer: WireMessage {
             self = .doomedManifests(
                 try reader.readMessages(field: "manifests", limit: CatalogLimits.sweepPage))
         case 32: self = .cluster(try Cluster(from: &reader))
-        case 33: self = .layout(try Layout(from: &reader))
-        case 34: self = .layoutUnchanged
+        case 33: self = .tables(try ClusterTables(from: &reader))
         case 35:
             self = .nodes(try reader.readMessages(field: "nodes", limit: CatalogLimits.nodes))
         case 36: self = .groupTable(try GroupTable(from: &reader))

@@ -56,9 +56,8 @@ extension CatalogView {
         case .applied: return .applied(try self.applied() ?? .start)
         case .masterKeys: return .masterKeys(try self.masterKeys())
         case .cluster: return try self.cluster().map { .cluster($0) } ?? .absent
-        case .layout(let known):
-            guard let layout = try self.layout() else { return .absent }
-            return layout.version == known ? .layoutUnchanged : .layout(layout)
+        case .tables(let known):
+            return try self.tables(newerThan: known).map { .tables($0) } ?? .absent
         case .nodes: return .nodes(try self.nodes())
         case .configuration:
             return try self.configuration().map { .configuration($0) } ?? .absent
@@ -66,6 +65,20 @@ extension CatalogView {
         case .linkKeys: return .linkKeys(try self.linkKeys())
         case .incarnation: return .incarnation(try self.greatestIncarnation())
         }
+    }
+
+    /// Nil before the cluster was made. The nodes, which only a scan finds, are looked at only where
+    /// their count says that they have changed.
+    private func tables(newerThan known: TableVersions) throws(StoreFault) -> ClusterTables? {
+        guard let layout = try self.layout(), let table = try self.groupTable() else {
+            return nil
+        }
+        let version = try self.nodesVersion()
+        return ClusterTables(
+            layout: layout.version > known.layout ? layout : nil,
+            groupTable: table.version > known.groupTable ? table : nil,
+            nodes: version > known.nodes
+                ? ClusterTables.Nodes(version: version, records: try self.nodes()) : nil)
     }
 
     private func answerUpload(_ name: UploadName) throws(StoreFault) -> CatalogAnswer {

@@ -165,6 +165,11 @@ package struct CatalogView: Sendable {
         try self.counter(CatalogKeys.incarnation) ?? 0
     }
 
+    /// How often the nodes' records have changed; 0 before the cluster was made.
+    func nodesVersion() throws(StoreFault) -> UInt64 {
+        try self.counter(CatalogKeys.nodesVersion) ?? 0
+    }
+
     func greatestNode() throws(StoreFault) -> NodeID {
         NodeID(UInt32(truncatingIfNeeded: try self.counter(CatalogKeys.greatestNode) ?? 0))
     }

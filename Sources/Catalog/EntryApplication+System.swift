@@ -19,6 +19,7 @@ extension EntryApplication {
             self.put(CatalogFamilies.rows, CatalogKeys.node(node.id), node.row)
         }
         self.setGreatestNode(bootstrap.nodes.map(\.id).max() ?? NodeID(0))
+        try self.countNodesChange()
         // The key that wrapped the first secrets is the one in force.
         if let key = WrappedSecret.masterKey(of: bootstrap.linkKey.wrappedPrivateKey) {
             self.setMasterKeys(MasterKeys(wrapping: key))
@@ -49,6 +50,7 @@ extension EntryApplication {
             self.setGreatestNode(record.id)
         }
         self.put(CatalogFamilies.rows, CatalogKeys.node(record.id), record.row)
+        try self.countNodesChange()
         return .nodeRegistered
     }
 
@@ -103,6 +105,11 @@ extension EntryApplication {
         }
         self.delete(CatalogFamilies.rows, CatalogKeys.linkKey(id))
         return .linkKeyRemoved
+    }
+
+    private func countNodesChange() throws(StoreFault) {
+        let version = try self.view.nodesVersion() + 1
+        self.put(CatalogFamilies.rows, CatalogKeys.nodesVersion, Counter(version).row)
     }
 
     private func setGreatestNode(_ id: NodeID) {

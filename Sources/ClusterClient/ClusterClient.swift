@@ -35,6 +35,7 @@ package final class ClusterClient: Sendable {
         /// When somebody last asked for the tables because a slot had moved.
         var lastLook: Instant?
         var nodes: [NodeRecord] = []
+        var nodesVersion: UInt64 = 0
         var nodesChanged: (@Sendable ([NodeRecord]) -> Void)?
         /// Nodes whose connection broke and did not come back.
         var gone: Set<NodeID> = []
@@ -144,7 +145,7 @@ package final class ClusterClient: Sendable {
             while true {
                 do { try await self.loop.sleep(for: self.settings.refreshPeriod) } catch { return }
                 do throws(ClusterFault) {
-                    try await self.refreshTables(by: self.callDeadline)
+                    try await self.refreshTables(.led, by: self.callDeadline)
                 } catch {
                     self.counters.refreshesFailed.add()
                 }
@@ -164,54 +165,46 @@ package final class ClusterClient: Sendable {
 
     private var callDeadline: Instant { self.environment.now + self.settings.callTimeout }
 
-    /// Asks group 0 for the layout and the group table. Answers may overtake each other; what is
-    /// known never becomes older.
-    package func refreshTables(by deadline: Instant) async throws(ClusterFault) {
-        let known = self.layout?.version ?? .none
-        switch try await self.query(
-            .layout(known: known), in: .system, freshness: .linearizable, deadline: deadline)
-        {
-        case .layout(let layout):
-            self.state.withLock { state in
-                if layout.version > state.layout?.version ?? .none { state.layout = layout }
-            }
-        case .layoutUnchanged: break
-        case let other: throw .unavailable("group 0 has no layout yet: \(other)")
+    /// Asks group 0 for the tables that are newer than what is known. Answers may overtake each other;
+    /// what is known never becomes older.
+    ///
+    /// - Parameter freshness: `.led` costs no round of group 0.
+    package func refreshTables(
+        _ freshness: Freshness = .linearizable, by deadline: Instant
+    ) async throws(ClusterFault) {
+        let known = self.state.withLock { state in
+            TableVersions(
+                layout: state.layout?.version ?? .none,
+                groupTable: state.groupTable?.version ?? 0, nodes: state.nodesVersion)
         }
-        switch try await self.query(
-            .groupTable, in: .system, freshness: .linearizable, deadline: deadline)
-        {
-        case .groupTable(let table):
-            self.state.withLock { state in
-                guard table.version > state.groupTable?.version ?? 0 else { return }
+        let answer = try await self.query(
+            .tables(known: known), in: .system, freshness: freshness, deadline: deadline)
+        guard case .tables(let tables) = answer else {
+            throw .unavailable("group 0 has no tables yet: \(answer)")
+        }
+        self.learn(tables)
+    }
+
+    private func learn(_ tables: ClusterTables) {
+        let tell = self.state.withLock { state -> (@Sendable ([NodeRecord]) -> Void)? in
+            if let layout = tables.layout, layout.version > state.layout?.version ?? .none {
+                state.layout = layout
+            }
+            if let table = tables.groupTable, table.version > state.groupTable?.version ?? 0 {
                 state.groupTable = table
                 state.allSlots = table.tally
             }
-        case let other: throw .unavailable("group 0 has no group table yet: \(other)")
-        }
-        try await self.refreshNodes(by: deadline)
-    }
-
-    /// Asks group 0 who the nodes are, and goes to those that vote.
-    private func refreshNodes(by deadline: Instant) async throws(ClusterFault) {
-        guard
-            case .nodes(let nodes) = try await self.query(
-                .nodes, in: .system, freshness: .linearizable, deadline: deadline)
-        else { return }
-        let tell = self.state.withLock { state -> (@Sendable ([NodeRecord]) -> Void)? in
-            let known = Set(nodes.map(\.id))
+            let nodesAreNewer = tables.nodes.map { $0.version > state.nodesVersion } ?? false
+            if let nodes = tables.nodes, nodesAreNewer {
+                state.nodes = nodes.records
+                state.nodesVersion = nodes.version
+            }
+            let known = Set(state.nodes.map(\.id))
             let voters = Set((state.groupTable?.groups ?? []).flatMap(\.voters))
             state.routes.metaNodesChanged(to: voters.filter(known.contains).sorted())
-            // A node once removed stays so: an answer that says otherwise has been overtaken.
-            guard nodes != state.nodes, nodes.count >= state.nodes.count,
-                !state.nodes.contains(where: { old in
-                    old.isRemoved && nodes.contains { $0.id == old.id && !$0.isRemoved }
-                })
-            else { return nil }
-            state.nodes = nodes
-            return state.nodesChanged
+            return nodesAreNewer ? state.nodesChanged : nil
         }
-        tell?(nodes)
+        tell?(self.nodes)
     }
 
     /// A pause between two attempts, so that many who wait do not come back together.
@@ -236,7 +229,7 @@ package struct ClusterClientSettings: Sendable {
     package var attemptTimeout: Duration = .seconds(1)
     /// A whole call of the client's own.
     package var callTimeout: Duration = .seconds(10)
-    /// How often the layout and the group table are asked for.
+    /// How often newer tables are asked for.
     package var refreshPeriod: Duration = .seconds(5)
 
     package init(metaNodes: [NodeID]) { self.metaNodes = metaNodes }

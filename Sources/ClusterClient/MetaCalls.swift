@@ -160,6 +160,11 @@ package enum Freshness: UInt8, Sendable {
     case linearizable = 1
     /// What the replica that is asked has applied; it may lag.
     case local = 2
+    /// What the leader has applied, without asking a majority whether it still leads. So a leader
+    /// that is cut off answers from an old state until it notices, which takes an election timeout
+    /// (Raft thesis §6.2); any other shows every write acknowledged before. It costs one call, and
+    /// no round of heartbeats.
+    case led = 3
 }
 
 package struct QueryRequest: WireMessage, Equatable {

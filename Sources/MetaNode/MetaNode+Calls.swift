@@ -140,6 +140,10 @@ extension MetaNode {
             case .failure(let refusal): return .success(.refused(refusal))
             }
         case .local: break
+        case .led:
+            if let refusal = await self.refusalUnlessLeading(request.group) {
+                return .success(.refused(refusal))
+            }
         }
         return await self.answer(request.query, from: state, reached: applied)
     }
@@ -164,6 +168,11 @@ extension MetaNode {
             current.feed.through ?? .zero >= reached
         else { return answer }
         return await self.answer(query, from: current, reached: reached)
+    }
+
+    private func refusalUnlessLeading(_ group: GroupID) -> GroupRefusal? {
+        guard let replica = self.groups[group]?.replica else { return .noSuchGroup }
+        return replica.role == .leader ? nil : .notLeader(hint: replica.status.leader)
     }
 
     /// Waits until this replica shows every write acknowledged before the call; says the index it
@@ -200,7 +209,7 @@ extension GroupState {
             .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
             return nil
         case .object, .manifest, .upload, .deduplicated, .bucket, .accessKey, .slot, .session,
-            .applied, .masterKeys, .configuration, .cluster, .layout, .groupTable, .incarnation:
+            .applied, .masterKeys, .configuration, .cluster, .tables, .groupTable, .incarnation:
             break
         }
         let reader = CachedReader(store: self.store)

@@ -31,11 +31,12 @@ extension MetaNode {
         let system = await self.knownMasterKeys(of: .system)
         self.warnOfMissingKeys(system)
         for group in self.settings.groups.sorted() where await self.leads(group) {
+            // What this leader has applied will do to see whether there is anything to do at all: in
+            // most clusters there never is, and looking must not cost the group a round.
+            let own = await self.knownMasterKeys(of: group)
             if group == .system {
-                await self.chooseNewestKey()
-            } else if let own = await self.masterKeys(of: group),
-                let choice = system.choice(for: own)
-            {
+                await self.chooseNewestKey(own)
+            } else if let choice = system.choice(for: own) {
                 _ = await self.decide(.setWrappingKey(choice), in: group)
             }
             await self.rewrapSecrets(of: group)
@@ -46,11 +47,9 @@ extension MetaNode {
     // MARK: Group 0 chooses
 
     /// Brings the youngest key of this node's ring into force, once every meta node holds it.
-    private nonisolated func chooseNewestKey() async {
+    private nonisolated func chooseNewestKey(_ keys: MasterKeys) async {
         let newest = self.secrets.masterKeys.newest.id
-        guard let keys = await self.masterKeys(of: .system), let wrapping = keys.wrapping,
-            wrapping != newest
-        else { return }
+        guard let wrapping = keys.wrapping, wrapping != newest else { return }
         guard !(keys.former + keys.retired).contains(newest) else {
             guard self.secrets.isNews([newest], of: .outdated) else { return }
             return self.logger.error(
@@ -93,8 +92,9 @@ extension MetaNode {
 
     /// Walks over a group's secrets and has those under older keys replaced.
     private nonisolated func rewrapSecrets(of group: GroupID) async {
-        guard let keys = await self.masterKeys(of: group), let wrapping = keys.wrapping,
-            keys.secretsUnderOlderKeys > 0, let state = self.states[group],
+        let keys = await self.knownMasterKeys(of: group)
+        guard let wrapping = keys.wrapping, keys.secretsUnderOlderKeys > 0,
+            let state = self.states[group],
             keys.generation == (await self.knownMasterKeys(of: .system)).generation
         else { return }
         var start: [UInt8]?
@@ -143,9 +143,9 @@ extension MetaNode {
 
     /// Logs in group 0 which former keys nothing needs any more.
     private nonisolated func retireKeys() async {
-        guard let system = await self.masterKeys(of: .system), !system.former.isEmpty else {
-            return
-        }
+        guard await !self.knownMasterKeys(of: .system).former.isEmpty,
+            let system = await self.masterKeys(of: .system), !system.former.isEmpty
+        else { return }
         // Before anything is counted: a secret that moves meanwhile could be met nowhere.
         guard let table = await self.latestTable(), table.moves.isEmpty else { return }
         var needed = Set(system.secrets.map(\.key))

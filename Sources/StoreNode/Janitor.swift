@@ -80,21 +80,27 @@ package final class Janitor: Sendable {
 
     private func pull(_ jitter: SeededGenerator) async {
         var jitter = jitter
+        var wasQuiet = false
         while true {
-            let pause = Self.spread(self.settings.pullPeriod, &jitter)
-            do { try await self.loop.sleep(for: pause) } catch { return }
+            let period = wasQuiet ? self.settings.quietPullPeriod : self.settings.pullPeriod
+            do { try await self.loop.sleep(for: Self.spread(period, &jitter)) } catch { return }
             guard self.cluster.incarnation != nil else { continue }
+            wasQuiet = true
             for group in self.cluster.dataGroups {
-                do throws(JanitorFault) { try await self.deleteWhatIsDue(in: group) } catch {
+                do throws(JanitorFault) {
+                    if try await self.deleteWhatIsDue(in: group) > 0 { wasQuiet = false }
+                } catch {
+                    wasQuiet = false
                     self.failed("deletions have to wait", "\(error)")
                 }
             }
         }
     }
 
-    /// Everything that one group has for this node now.
-    private func deleteWhatIsDue(in group: GroupID) async throws(JanitorFault) {
+    /// Everything that one group has for this node now; says how many chunks that were.
+    private func deleteWhatIsDue(in group: GroupID) async throws(JanitorFault) -> Int {
         var after: ChunkKey?
+        var count = 0
         repeat {
             let page = try await self.deletions(in: group, after: after)
             after = page.next
@@ -102,9 +108,11 @@ package final class Janitor: Sendable {
             // The order is the promise: a confirmation says that the chunks are durably gone.
             try await self.delete(page.chunks)
             self.counters.deleted.add(UInt64(page.chunks.count))
+            count += page.chunks.count
             let confirm = ConfirmDeletions(node: self.node, chunks: page.chunks)
             _ = try await self.propose(.confirmDeletions(confirm), in: group)
         } while after != nil
+        return count
     }
 
     private func deletions(
@@ -113,7 +121,10 @@ package final class Janitor: Sendable {
         let list = ListDeletions(
             node: self.node, after: after, limit: self.settings.chunksPerDeletion,
             isDiskFull: await self.store.status().freeBytes < self.settings.lowSpaceBytes)
-        guard case .deletions(let page) = try await self.query(.deletions(list), in: group) else {
+        // What was authorised once stays so: an old state names chunks that are deleted already, or
+        // lacks some, and neither does harm. So no majority is asked whether the leader still leads.
+        let answer = try await self.query(.deletions(list), in: group, .led)
+        guard case .deletions(let page) = answer else {
             throw .answer("no page of deletions")
         }
         return page
@@ -216,11 +227,11 @@ package final class Janitor: Sendable {
     }
 
     private func query(
-        _ query: CatalogQuery, in group: GroupID
+        _ query: CatalogQuery, in group: GroupID, _ freshness: Freshness = .linearizable
     ) async throws(JanitorFault) -> CatalogAnswer {
         do throws(ClusterFault) {
             return try await self.cluster.query(
-                query, in: group, freshness: .linearizable, deadline: self.deadline)
+                query, in: group, freshness: freshness, deadline: self.deadline)
         } catch { throw .cluster(error) }
     }
 

@@ -5,6 +5,9 @@ import Telemetry
 package struct JanitorSettings: Sendable, Equatable {
     /// Between two rounds of asking the groups what to delete. Spread by a quarter either way.
     package var pullPeriod: Duration = .seconds(5)
+    /// The same, where the last round found nothing: deletions that waited for hours can wait for
+    /// seconds, and most rounds of most stores find nothing.
+    package var quietPullPeriod: Duration { self.pullPeriod * 3 }
     /// Chunks deleted under one sync; at most `CatalogLimits.chunksPerSweep`.
     package var chunksPerDeletion = 512
     /// The age, by the store's clock, from which a chunk without a row is no upload under way. Must

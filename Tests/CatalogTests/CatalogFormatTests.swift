@@ -104,7 +104,8 @@ import Wire
         .abandonedUploads(untouchedSince: Timestamp(milliseconds: 1), limit: 2),
         .doomedManifests(before: Timestamp(milliseconds: 1), limit: 2),
         .masterKeys, .configuration,
-        .cluster, .layout(known: LayoutVersion(3)), .nodes, .groupTable, .linkKeys, .incarnation,
+        .cluster, .tables(known: TableVersions(layout: LayoutVersion(3), groupTable: 4, nodes: 5)),
+        .nodes, .groupTable, .linkKeys, .incarnation,
         .deletions(
             ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
         .chunkStates([chunkKey(1), chunkKey(2)]),
@@ -159,7 +160,12 @@ import Wire
                 Cluster(
                     id: bootstrap.cluster, created: Timestamp(milliseconds: 1),
                     firstAccessKey: bootstrap.firstAccessKey)),
-            .layout(bootstrap.layout), .layoutUnchanged, .nodes(bootstrap.nodes),
+            .tables(ClusterTables()),
+            .tables(
+                ClusterTables(
+                    layout: bootstrap.layout, groupTable: bootstrap.groupTable,
+                    nodes: ClusterTables.Nodes(version: 3, records: bootstrap.nodes))),
+            .nodes(bootstrap.nodes),
             .groupTable(bootstrap.groupTable), .linkKeys([bootstrap.linkKey]), .incarnation(7),
             .configuration([1, 2, 3]),
             .masterKeys(MasterKeys(generation: 2, wrapping: MasterKeyTests.masterKey(1))),

@@ -3,6 +3,7 @@ import OrderedStorage
 import Placement
 import Primitives
 import Testing
+import Wire
 
 @Suite struct SystemTests {
     static func bootstrap() throws -> Bootstrap {
@@ -38,12 +39,40 @@ import Testing
             try group.apply(operation: .bootstrap(bootstrap))
                 == .bootstrappedBefore(bootstrap.cluster))
         #expect(try group.view.nodes() == bootstrap.nodes)
-        #expect(try group.view.answer(.layout(known: .none)) == .layout(bootstrap.layout))
-        #expect(try group.view.answer(.layout(known: LayoutVersion(1))) == .layoutUnchanged)
         #expect(try group.view.answer(.groupTable) == .groupTable(bootstrap.groupTable))
         #expect(
             try group.view.answer(.linkKeys).withoutSecrets
                 == .linkKeys([bootstrap.linkKey.withoutPrivateKey]))
+    }
+
+    @Test func `of the tables only what is newer is told`() throws {
+        let group = CatalogGroup(.system)
+        let bootstrap = try Self.bootstrap()
+        #expect(try group.view.answer(.tables(known: TableVersions())) == .absent)
+        try group.apply(operation: .bootstrap(bootstrap))
+        let nodes = ClusterTables.Nodes(version: 1, records: bootstrap.nodes)
+        #expect(
+            try group.view.answer(.tables(known: TableVersions()))
+                == .tables(
+                    ClusterTables(
+                        layout: bootstrap.layout, groupTable: bootstrap.groupTable, nodes: nodes)))
+        var known = TableVersions(
+            layout: bootstrap.layout.version, groupTable: bootstrap.groupTable.version, nodes: 1)
+        #expect(try group.view.answer(.tables(known: known)) == .tables(ClusterTables()))
+        #expect(CatalogAnswer.tables(ClusterTables()).encoded.count == 5)
+
+        // The same record once more is no change.
+        try group.apply(operation: .registerNode(bootstrap.nodes[0]))
+        #expect(try group.view.answer(.tables(known: known)) == .tables(ClusterTables()))
+        let drained = bootstrap.nodes[0].with(.draining)
+        try group.apply(operation: .registerNode(drained))
+        let changed = ClusterTables.Nodes(
+            version: 2, records: [drained] + bootstrap.nodes.dropFirst())
+        #expect(
+            try group.view.answer(.tables(known: known)) == .tables(ClusterTables(nodes: changed)))
+        // Who knows more than this state, which is an old leader's, is told nothing older.
+        known.nodes = 3
+        #expect(try group.view.answer(.tables(known: known)) == .tables(ClusterTables()))
     }
 
     @Test func `the first access key is remembered until it is delivered`() throws {

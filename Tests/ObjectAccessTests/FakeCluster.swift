@@ -197,12 +197,15 @@ extension FakeCluster {
     private func answer(_ request: QueryRequest) throws(StoreFault) -> PeerResponse {
         let answer: CatalogAnswer
         switch request.query {
-        case .layout: answer = .layout(self.layout)
-        case .groupTable:
+
+        case .tables(let known):
             let groups = [GroupID.system, GroupID(1)].map {
                 GroupDescriptor(id: $0, voters: Self.nodes)
             }
-            answer = .groupTable(GroupTable(version: 1, dealingSlotsTo: groups))
+            let table = GroupTable(version: 1, dealingSlotsTo: groups)
+            answer = .tables(
+                known.groupTable == 0
+                    ? ClusterTables(layout: self.layout, groupTable: table) : ClusterTables())
         case let query: answer = try self.group.answer(query)
         }
         self.queries.append(request.query)
