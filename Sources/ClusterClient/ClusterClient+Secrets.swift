@@ -24,6 +24,23 @@ extension ClusterClient {
         }
     }
 
+    /// Whether `signature` is an access key's over `text`, by HMAC with SHA-1.
+    package func sigV2Proof(
+        of accessKey: AccessKeyID, over text: [UInt8], signature: [UInt8], deadline: Instant
+    ) async throws(ClusterFault) -> SigV2Proof {
+        try await self.askOwner(of: accessKey.slot, MetaCallKind.sigV2Proof, deadline: deadline) {
+            SigV2ProofRequest(group: $0, accessKey: accessKey, text: text, signature: signature)
+        } _: { (answer: SigV2ProofAnswer) -> OwnerReply<SigV2Proof> in
+            switch answer {
+            case .holds(let owner): .leader(.answer(.holds(owner: owner)))
+            case .differs: .leader(.answer(.differs))
+            case .absent: .leader(.answer(.unknownKey))
+            case .slotNotOwned: .slotNotOwned
+            case .refused(let refusal): .leader(.refused(refusal))
+            }
+        }
+    }
+
     /// A bucket with its key, for a request that was authorised; nil when there is no such bucket.
     package func bucketWithKey(
         _ name: BucketName, deadline: Instant

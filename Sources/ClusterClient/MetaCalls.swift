@@ -15,6 +15,7 @@ package enum MetaCallKind {
     package static let makeBucketKey: UInt16 = 0x0123
     /// Without a body; answered with `HeldMasterKeys`.
     package static let heldMasterKeys: UInt16 = 0x0124
+    package static let sigV2Proof: UInt16 = 0x0125
     package static let follow: UInt16 = 0x0140
     package static let readIndex: UInt16 = 0x0141
 }

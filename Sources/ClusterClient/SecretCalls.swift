@@ -264,7 +264,7 @@ extension ByteReader {
         return key
     }
 
-    fileprivate mutating func expectFirstVersion() throws(FormatFault) {
+    mutating func expectFirstVersion() throws(FormatFault) {
         let version: UInt8 = try self.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
     }

@@ -25,6 +25,19 @@ package enum HMACSHA256 {
     }
 }
 
+/// HMAC with SHA-1 (RFC 2104); only where a protocol of others wants it. What is weak about SHA-1 are
+/// collisions, which HMAC does not rest on (RFC 6194 §3.3).
+package enum HMACSHA1 {
+    private static let blockBytes = 64
+
+    package static func authenticate(_ bytes: [UInt8], key: [UInt8]) -> [UInt8] {
+        var block = key.count > Self.blockBytes ? SHA1.hash(key) : key
+        block += [UInt8](repeating: 0, count: Self.blockBytes - block.count)
+        let inner = SHA1.hash(block.map { $0 ^ 0x36 } + bytes)
+        return SHA1.hash(block.map { $0 ^ 0x5c } + inner)
+    }
+}
+
 /// HKDF with SHA-256 (RFC 5869): keys for one purpose each from one good key.
 package enum HKDFSHA256 {
     /// RFC 5869 §2.3: 255 blocks.

@@ -27,7 +27,8 @@ package struct RangeRequest: Equatable, Sendable {
 
     package enum Answer: Equatable, Sendable {
         case partial(Range<UInt64>)
-        /// In the order asked for, those that hold a byte; two or more were asked for.
+        /// Two or more that hold a byte and lie apart, in the order asked for; where some of those
+        /// asked for overlapped or nearly met, in ascending order.
         case several([Range<UInt64>])
         /// 416 with `Content-Range: bytes */size`.
         case unsatisfiable
@@ -67,9 +68,27 @@ package struct RangeRequest: Equatable, Sendable {
 
     /// What to send of a representation of `size` bytes.
     package func answer(size: UInt64) -> Answer {
-        let ranges = self.specifiers.compactMap { $0.resolved(size: size) }
+        let ranges = Self.coalesced(self.specifiers.compactMap { $0.resolved(size: size) })
         guard let first = ranges.first else { return .unsatisfiable }
-        return self.specifiers.count == 1 ? .partial(first) : .several(ranges)
+        return ranges.count == 1 ? .partial(first) : .several(ranges)
+    }
+
+    /// About what the head of one more part takes: a smaller gap is sent rather than marked.
+    package static let leastGapBytes: UInt64 = 80
+
+    /// Joins ranges that overlap or nearly meet (RFC 9110 §15.3.7.2), so that no byte is sent twice
+    /// however often it was asked for.
+    private static func coalesced(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
+        var joined: [Range<UInt64>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = joined.last, range.lowerBound < last.upperBound + Self.leastGapBytes {
+                let end = max(last.upperBound, range.upperBound)
+                joined[joined.count - 1] = last.lowerBound..<end
+            } else {
+                joined.append(range)
+            }
+        }
+        return joined.count == ranges.count ? ranges : joined
     }
 }
 

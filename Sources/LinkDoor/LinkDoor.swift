@@ -74,6 +74,7 @@ package struct LinkDoor: Sendable {
             answer.overrides = [("cache-control", Self.freshness(of: link.policy, now))]
             answer.onlyVersion = link.policy.version
             answer.age = .bounded
+            answer.ranges = .several
             try await answer.give(key, in: bucket, of: self.access, to: exchange)
         case .put: try await self.put(key, in: bucket, link.policy, exchange)
         case .delete: try await self.delete(key, in: bucket, exchange)

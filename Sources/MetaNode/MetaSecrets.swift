@@ -63,6 +63,15 @@ package final class MetaSecrets: Sendable {
             using: OpenSSLPrimitives())
     }
 
+    /// Whether a signature of version 2 is that of the key's secret.
+    func holds(
+        _ signature: [UInt8], over text: [UInt8], by key: AccessKey
+    ) throws(UnwrapFault) -> Bool {
+        let secret = try self.masterKeys.unwrap(
+            key.wrappedSecret, context: Context.accessKey(key.id))
+        return ConstantTime.equal(HMACSHA1.authenticate(text, key: secret), signature)
+    }
+
     func key(of bucket: Bucket) throws(UnwrapFault) -> [UInt8] {
         try self.masterKeys.unwrap(bucket.wrappedKey, context: Context.bucket(bucket.name))
     }
@@ -137,6 +146,8 @@ extension MetaNode {
         switch request.kind {
         case MetaCallKind.signingKey:
             outcome = await self.signingKey(try SigningKeyRequest(decoding: request.head))
+        case MetaCallKind.sigV2Proof:
+            outcome = await self.sigV2Proof(try SigV2ProofRequest(decoding: request.head))
         case MetaCallKind.bucketKey:
             outcome = await self.bucketKey(try BucketKeyRequest(decoding: request.head))
         case MetaCallKind.makeBucketKey:
@@ -169,6 +180,22 @@ extension MetaNode {
             case .answer(.slotNotOwned, _): SigningKeyAnswer.slotNotOwned
             case .answer: SigningKeyAnswer.absent
             case .refused(let refusal): SigningKeyAnswer.refused(refusal)
+            }
+        }
+    }
+
+    private nonisolated func sigV2Proof(
+        _ request: SigV2ProofRequest
+    ) async -> Result<any WireMessage, SecretFault> {
+        await self.read(request.group, .accessKey(request.accessKey)) {
+            outcome throws(UnwrapFault) in
+            switch outcome {
+            case .answer(.accessKey(let key), _) where key.state == .active:
+                try self.secrets.holds(request.signature, over: request.text, by: key)
+                    ? SigV2ProofAnswer.holds(owner: key.owner) : SigV2ProofAnswer.differs
+            case .answer(.slotNotOwned, _): SigV2ProofAnswer.slotNotOwned
+            case .answer: SigV2ProofAnswer.absent
+            case .refused(let refusal): SigV2ProofAnswer.refused(refusal)
             }
         }
     }

@@ -16,6 +16,8 @@ import Telemetry
 /// room for a block goes on frame by frame.
 package final class ObjectReader {
     package let head: ObjectHead
+    /// Where the parts lie that the version was written in; nil when it was written whole.
+    package private(set) var parts: PartTable?
     private let access: ObjectAccess
     private let bucket: OpenBucketKey
     private let loop: any EventLoop
@@ -62,6 +64,7 @@ package final class ObjectReader {
     ) throws(AccessFault) {
         let source: any ChunkSource
         var inline: [UInt8]?
+        var table: PartTable?
         switch content {
         case .plain(let bytes):
             source = ListedChunks(chunks: [])
@@ -73,16 +76,19 @@ package final class ObjectReader {
             }
             source = PartedChunks(
                 head.manifest, parts, in: bucket.name, startingAt: 0, access: access)
+            table = parts
         case .unknown, .manifest(.inline):
             throw .broken("version \(head.version) came without its manifest")
         }
         self.init(head: head, source: source, access: access, bucket: bucket, loop: loop)
         self.inline = inline
+        self.parts = table
     }
 
-    /// Restricts the reader to a part of the object; to be called before the first `next`.
+    /// Restricts the reader to a part of the object, before the first `next` or between two: what
+    /// was read before does not matter.
     package func restrict(to range: Range<UInt64>) {
-        self.range = range.clamped(to: self.rest)
+        self.range = range.clamped(to: 0..<self.head.size)
         self.rest = self.range
     }
 

@@ -106,35 +106,64 @@ package final class DoorExchange {
         await self.respond(refusal.status, fields, body: document)
     }
 
-    /// Answers with the rest of `reader`. What cannot be read at once is refused; what fails later
-    /// cuts the connection, so that no client takes a part for the whole.
+    /// Answers with parts of what `reader` reads. What cannot be read at once is refused; what
+    /// fails later cuts the connection, so that no client takes a part for the whole.
     package func stream(
-        _ status: Status, _ fields: FieldBlock, _ reader: ObjectReader
+        _ status: Status, _ fields: FieldBlock, _ body: OutgoingRanges, of reader: ObjectReader
     ) async throws(S3Refusal) {
-        let length = reader.remainingBytes
-        var slice: ArraySlice<UInt8>?
-        do throws(AccessFault) { slice = try await reader.next() } catch {
-            throw S3Refusal(of: error)
+        let parts: [MultipartRanges.Part]
+        let suffix: [UInt8]
+        switch body {
+        case .one(let range):
+            parts = [MultipartRanges.Part(prefix: [], range: range)]
+            suffix = []
+        case .several(let ranges):
+            parts = ranges.parts
+            suffix = ranges.suffix
         }
-        self.status = status
-        do throws(HTTPExchangeFault) {
-            let response = OutgoingResponse(status, fields: fields)
-            try self.exchange.start(response, length: length)
-            // Taken out, so that a part that is sent is not held while the next one is fetched.
-            while let bytes = slice.take() {
-                let count = UInt64(bytes.count)
-                try await self.exchange.write([bytes])
-                self.sentBytes += count
-                do throws(AccessFault) { slice = try await reader.next() } catch {
-                    self.cause = "\(error)"
-                    self.exchange.abort()
-                    return
-                }
+        for (position, part) in parts.enumerated() {
+            reader.restrict(to: part.range)
+            var slice: ArraySlice<UInt8>?
+            do throws(AccessFault) { slice = try await reader.next() } catch {
+                guard position > 0 else { throw S3Refusal(of: error) }
+                return self.cut("\(error)")
             }
+            do throws(HTTPExchangeFault) {
+                if position == 0 {
+                    self.status = status
+                    try self.exchange.start(
+                        OutgoingResponse(status, fields: fields), length: body.lengthBytes)
+                }
+                try await self.write(part.prefix[...])
+                // Taken out, so that what is sent is not held while the next is fetched.
+                while let bytes = slice.take() {
+                    try await self.write(bytes)
+                    do throws(AccessFault) { slice = try await reader.next() } catch {
+                        return self.cut("\(error)")
+                    }
+                }
+            } catch {
+                self.cause = "\(error)"
+                return
+            }
+        }
+        do throws(HTTPExchangeFault) {
+            try await self.write(suffix[...])
             try self.exchange.finish()
         } catch {
             self.cause = "\(error)"
         }
+    }
+
+    private func write(_ bytes: consuming ArraySlice<UInt8>) async throws(HTTPExchangeFault) {
+        let count = UInt64(bytes.count)
+        try await self.exchange.write([bytes])
+        self.sentBytes += count
+    }
+
+    private func cut(_ cause: String) {
+        self.cause = cause
+        self.exchange.abort()
     }
 
     /// Answers HEAD, where `length` is that of the body that GET would have.

@@ -15,6 +15,11 @@ package struct ObjectAnswer {
     /// How old the version that is given out may be.
     package var age = ReadAge.current
 
+    /// What a `Range` field means.
+    package var ranges = RangeCustom.single
+    /// The one part of the object that is wanted, of those it was written in; nil: all.
+    package var part: PartNumber?
+
     package init() {}
 
     /// Answers GET or HEAD.
@@ -22,14 +27,15 @@ package struct ObjectAnswer {
         _ key: ObjectKey, in bucket: BucketName, of access: ObjectAccess,
         to exchange: DoorExchange
     ) async throws(S3Refusal) {
-        if exchange.head.method == .head {
+        // Where parts lie, only a reader knows.
+        if exchange.head.method == .head, self.part == nil {
             let head: ObjectHead
             do throws(AccessFault) {
                 head = try await access.head(
                     key, in: bucket, age: self.age, deadline: exchange.deadline)
             } catch { throw S3Refusal(of: error) }
-            if let (status, fields, range) = try await self.begin(head, exchange) {
-                exchange.respondToHead(status, fields, length: UInt64(range.count))
+            if let begun = try await self.begin(head, exchange) {
+                exchange.respondToHead(begun.status, begun.fields, length: begun.lengthBytes)
             }
             return
         }
@@ -38,29 +44,89 @@ package struct ObjectAnswer {
             reader = try await access.read(
                 key, in: bucket, age: self.age, on: exchange.loop, deadline: exchange.deadline)
         } catch { throw S3Refusal(of: error) }
-        if let (status, fields, range) = try await self.begin(reader.head, exchange) {
-            reader.restrict(to: range)
-            try await exchange.stream(status, fields, reader)
+        let part = try self.wantedPart(of: reader, exchange)
+        guard let begun = try await self.begin(reader.head, exchange, part) else { return }
+        if exchange.head.method == .head {
+            exchange.respondToHead(begun.status, begun.fields, length: begun.lengthBytes)
+        } else {
+            try await exchange.stream(begun.status, begun.fields, begun.body, of: reader)
         }
+    }
+
+    /// A part as it stands in the whole.
+    package struct WantedPart: Equatable, Sendable {
+        package let range: Range<UInt64>
+        /// How many there are; nil where the object was written whole, which is one part as well.
+        package let partCount: Int?
+
+        package init(range: Range<UInt64>, partCount: Int?) {
+            self.range = range
+            self.partCount = partCount
+        }
+    }
+
+    private func wantedPart(
+        of reader: ObjectReader, _ exchange: DoorExchange
+    ) throws(S3Refusal) -> WantedPart? {
+        guard let number = self.part else { return nil }
+        guard !exchange.head.fields.contains("range") else {
+            throw S3Refusal(
+                .invalidRequest, "Cannot specify both Range header and partNumber query parameter")
+        }
+        return try Self.part(number, of: reader.head, reader.parts)
+    }
+
+    /// What is stored in parts was not always sent in parts: a long body is cut by the edge. The
+    /// entity tag tells.
+    package static func isInParts(_ head: ObjectHead) -> Bool {
+        head.entityTag.text.utf8.contains(UInt8(ascii: "-"))
+    }
+
+    package static func part(
+        _ number: PartNumber, of head: ObjectHead, _ table: PartTable?
+    ) throws(S3Refusal) -> WantedPart {
+        guard self.isInParts(head), let table else {
+            guard number == .least else { throw S3Refusal(.invalidPartNumber) }
+            return WantedPart(range: 0..<head.size, partCount: nil)
+        }
+        guard let place = table.part(number) else { throw S3Refusal(.invalidPartNumber) }
+        return WantedPart(range: place.range, partCount: table.partCount)
+    }
+
+    /// A response whose head is made.
+    private struct Begun {
+        let status: Status
+        let fields: FieldBlock
+        let body: OutgoingRanges
+        var lengthBytes: UInt64 { self.body.lengthBytes }
     }
 
     /// Nil when the answer was given already.
     private func begin(
-        _ head: ObjectHead, _ exchange: DoorExchange
-    ) async throws(S3Refusal) -> (Status, FieldBlock, Range<UInt64>)? {
+        _ head: ObjectHead, _ exchange: DoorExchange, _ part: WantedPart? = nil
+    ) async throws(S3Refusal) -> Begun? {
         if let only = self.onlyVersion, only != Array(head.version.description.utf8) {
             throw S3Refusal(.noSuchVersion)
         }
-        let plan = try ReadPlan(exchange.head.method, exchange.head.fields, head)
+        let plan = try ReadPlan(
+            exchange.head.method, exchange.head.fields, head, ranges: self.ranges,
+            part: part?.range)
         var fields = exchange.makeFields()
+        if let count = part?.partCount { fields.add("x-amz-mp-parts-count", number: count) }
         switch plan {
         case .whole:
             self.describe(head, isWhole: true, in: &fields)
-            return (.ok, fields, 0..<head.size)
+            return Begun(status: .ok, fields: fields, body: .one(0..<head.size))
         case .partial(let range):
             self.describe(head, isWhole: false, in: &fields)
             fields.add(.bytes(range, size: head.size))
-            return (.partialContent, fields, range)
+            return Begun(status: .partialContent, fields: fields, body: .one(range))
+        case .several(let ranges):
+            let body = MultipartRanges(
+                ranges, of: head.size, contentType: self.contentType(of: head),
+                boundary: "holdfast-\(exchange.id.text)")
+            self.describe(head, isWhole: false, in: &fields, contentType: body.contentType)
+            return Begun(status: .partialContent, fields: fields, body: .several(body))
         case .notModified:
             self.addValidators(of: head, to: &fields)
             self.addStored(
@@ -95,13 +161,20 @@ package struct ObjectAnswer {
 
     private static let defaultContentType = "binary/octet-stream"
 
+    private func contentType(of head: ObjectHead) -> String {
+        let override = self.overrides.first { $0.name == "content-type" }?.value
+        return override ?? head.attributes.contentType ?? Self.defaultContentType
+    }
+
     /// The fields of a 200 or 206.
-    func describe(_ head: ObjectHead, isWhole: Bool, in fields: inout FieldBlock) {
+    ///
+    /// - Parameter contentType: of the body, where that is another than the object's.
+    func describe(
+        _ head: ObjectHead, isWhole: Bool, in fields: inout FieldBlock, contentType: String? = nil
+    ) {
         self.addValidators(of: head, to: &fields)
         fields.addChecked("Accept-Ranges", "bytes")
-        let override = self.overrides.first { $0.name == "content-type" }?.value
-        fields.addChecked(
-            "Content-Type", override ?? head.attributes.contentType ?? Self.defaultContentType)
+        fields.addChecked("Content-Type", contentType ?? self.contentType(of: head))
         self.addStored(head.attributes.headers, to: &fields)
         for field in head.attributes.metadata {
             fields.addChecked("x-amz-meta-\(field.name)", field.value)

@@ -12,6 +12,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case bucketNotEmpty = "BucketNotEmpty"
     case entityTooLarge = "EntityTooLarge"
     case entityTooSmall = "EntityTooSmall"
+    case formFieldsTooLarge = "MaxPostPreDataLengthExceeded"
     case incompleteBody = "IncompleteBody"
     /// Not of Amazon, whose disks are never full: the code goes with the status (RFC 4918 §11.5).
     case insufficientStorage = "InsufficientStorage"
@@ -21,12 +22,15 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     case invalidBucketName = "InvalidBucketName"
     case invalidDigest = "InvalidDigest"
     case invalidPart = "InvalidPart"
+    case invalidPartNumber = "InvalidPartNumber"
     case invalidPartOrder = "InvalidPartOrder"
+    case invalidPolicyDocument = "InvalidPolicyDocument"
     case invalidRange = "InvalidRange"
     case invalidRequest = "InvalidRequest"
     case invalidStorageClass = "InvalidStorageClass"
     case invalidURI = "InvalidURI"
     case keyTooLong = "KeyTooLongError"
+    case malformedForm = "MalformedPOSTRequest"
     case malformedTrailer = "MalformedTrailerError"
     case malformedXML = "MalformedXML"
     case maxMessageLengthExceeded = "MaxMessageLengthExceeded"
@@ -48,9 +52,10 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
     package var status: Status {
         switch self {
         case .accessControlListNotSupported, .authorizationHeaderMalformed, .badDigest,
-            .entityTooLarge, .entityTooSmall, .incompleteBody, .invalidArgument,
-            .invalidBucketName, .invalidDigest, .invalidPart, .invalidPartOrder, .invalidRequest,
-            .invalidStorageClass, .invalidURI, .keyTooLong, .malformedTrailer,
+            .entityTooLarge, .entityTooSmall, .formFieldsTooLarge, .incompleteBody,
+            .invalidArgument, .invalidBucketName, .invalidDigest, .invalidPart, .invalidPartOrder,
+            .invalidPolicyDocument, .invalidRequest, .invalidStorageClass, .invalidURI, .keyTooLong,
+            .malformedForm, .malformedTrailer,
             .malformedXML, .maxMessageLengthExceeded, .metadataTooLarge, .requestTimeout,
             .contentHashMismatch:
             .badRequest
@@ -60,7 +65,7 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .bucketAlreadyExists, .bucketAlreadyOwnedByYou, .bucketNotEmpty: .conflict
         case .missingContentLength: .lengthRequired
         case .preconditionFailed: .preconditionFailed
-        case .invalidRange: .rangeNotSatisfiable
+        case .invalidPartNumber, .invalidRange: .rangeNotSatisfiable
         case .insufficientStorage: .insufficientStorage
         case .internalError: .internalError
         case .notImplemented: .notImplemented
@@ -83,6 +88,8 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .bucketNotEmpty: "The bucket you tried to delete is not empty"
         case .entityTooLarge: "Your proposed upload exceeds the maximum allowed size"
         case .entityTooSmall: "Your proposed upload is smaller than the minimum allowed size"
+        case .formFieldsTooLarge:
+            "Your POST request fields preceding the upload file were too large"
         case .incompleteBody:
             "You did not provide the number of bytes specified by the Content-Length HTTP header"
         case .insufficientStorage:
@@ -95,12 +102,15 @@ package enum S3ErrorCode: String, CaseIterable, Sendable {
         case .invalidDigest: "The Content-MD5 or checksum value that you specified is not valid"
         case .invalidPart:
             "One or more of the specified parts could not be found, or their entity tags differ"
+        case .invalidPartNumber: "The requested partnumber is not satisfiable"
         case .invalidPartOrder: "The list of parts was not in ascending order"
+        case .invalidPolicyDocument: "The content of the form does not meet the policy's form"
         case .invalidRange: "The requested range is not satisfiable"
         case .invalidRequest: "Invalid Request"
         case .invalidStorageClass: "The storage class you specified is not valid"
         case .invalidURI: "Couldn't parse the specified URI"
         case .keyTooLong: "Your key is too long"
+        case .malformedForm: "The body of your POST request is not well-formed multipart/form-data"
         case .malformedTrailer: "The request contained trailing data that was not well-formed"
         case .malformedXML: "The XML you provided was not well-formed or did not validate"
         case .maxMessageLengthExceeded: "Your request was too big"

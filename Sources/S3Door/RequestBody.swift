@@ -31,13 +31,14 @@ package final class RequestBody: BodySource {
     /// - Parameters:
     ///   - source: the body behind the HTTP framing.
     ///   - chain: what signed chunks are held against; it begins with the request's signature.
-    package init(_ source: any BodySource, _ form: BodyForm, chain: SigV4ChunkChain) {
+    package init(_ source: any BodySource, _ form: BodyForm, chain: SigV4ChunkChain?) {
         self.source = source
         self.form = form
         self.verifiedChecksums = form.verifiedElsewhere
         self.checksum = form.checksum.map { BodyChecksum($0.algorithm) }
         if case .chunks(let isSigned) = form.encoding {
             self.decoder = AWSChunkedDecoder()
+            invariant(!isSigned || chain != nil, "signed chunks follow a signature that has them")
             self.chain = isSigned ? chain : nil
         }
     }

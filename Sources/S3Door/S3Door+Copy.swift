@@ -8,7 +8,7 @@ extension S3Door {
     func copyObject(to target: ObjectName, _ asked: Asked) async throws(S3Refusal) {
         let copy = try CopyRequest(asked.fields, to: target)
         if copy.source.bucket != target.bucket {
-            try await self.authorise(asked.requester, in: copy.source.bucket, asked.exchange)
+            try await self.authorise(asked.requester.owner, in: copy.source.bucket, asked.exchange)
         }
         let outcome = try await refusing { () throws(AccessFault) in
             try await self.access.copy(
@@ -24,7 +24,7 @@ extension S3Door {
     ) async throws(S3Refusal) {
         let copy = try PartCopyRequest(asked.fields)
         if copy.source.bucket != target.bucket {
-            try await self.authorise(asked.requester, in: copy.source.bucket, asked.exchange)
+            try await self.authorise(asked.requester.owner, in: copy.source.bucket, asked.exchange)
         }
         let outcome = try await refusing { () throws(AccessFault) in
             try await self.access.copyPart(

@@ -12,6 +12,7 @@ extension S3Door {
         try Self.refuseCustomerKeys(asked.fields)
         var answer = ObjectAnswer()
         answer.overrides = try Self.overrides(asked.query)
+        if asked.query.contains("partNumber") { answer.part = try asked.query.partNumber() }
         answer.tellsChecksums =
             asked.fields.text("x-amz-checksum-mode")?.uppercased() == "ENABLED"
         try await answer.give(key, in: bucket, of: self.access, to: asked.exchange)
@@ -59,7 +60,7 @@ extension S3Door {
         if asked.fields.contains("x-amz-copy-source") {
             return try await self.copyObject(to: ObjectName(bucket: bucket, key: key), asked)
         }
-        let put = try PutRequest(asked.exchange.head, payload: asked.requester.acceptance.payload)
+        let put = try PutRequest(asked.exchange.head, payload: asked.requester.payload)
         let body = asked.body(put.form)
         let stored: StoredObject
         do throws(AccessFault) {
@@ -92,7 +93,7 @@ extension S3Door {
         _ asked: Asked, limitBytes: Int, statesChecksum: Bool = true
     ) async throws(S3Refusal) -> [UInt8] {
         let put = try PutRequest(
-            asked.exchange.head, payload: asked.requester.acceptance.payload,
+            asked.exchange.head, payload: asked.requester.payload,
             mayLackLength: true, statesChecksum: statesChecksum)
         let body = asked.body(put.form)
         var collected: [UInt8] = []

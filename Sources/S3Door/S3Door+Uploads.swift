@@ -13,7 +13,7 @@ extension S3Door {
         _ key: ObjectKey, in bucket: BucketName, _ asked: Asked
     ) async throws(S3Refusal) {
         let put = try PutRequest(
-            asked.exchange.head, payload: asked.requester.acceptance.payload, mayLackLength: true)
+            asked.exchange.head, payload: asked.requester.payload, mayLackLength: true)
         let checksum = try UploadChecksum.asked(by: asked.fields)
         let upload = try await refusing { () throws(AccessFault) in
             try await self.access.openUpload(
@@ -37,7 +37,7 @@ extension S3Door {
             let target = ObjectName(bucket: upload.bucket, key: key)
             return try await self.copyPart(number, of: upload.id, of: target, asked)
         }
-        let put = try PutRequest(asked.exchange.head, payload: asked.requester.acceptance.payload)
+        let put = try PutRequest(asked.exchange.head, payload: asked.requester.payload)
         let body = asked.body(put.form)
         let stored: StoredPart
         do throws(AccessFault) {

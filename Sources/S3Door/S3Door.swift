@@ -24,12 +24,15 @@ package struct S3Door: Sendable {
     package func respond(to exchange: DoorExchange) async {
         do throws(S3Refusal) {
             let query = try S3Query(exchange.head.query)
+            if Self.isForm(exchange.head), !exchange.head.fields.contains("authorization") {
+                return try await self.postObject(exchange, query)
+            }
             // Who may not ask learns nothing of what would have been answered.
             let requester = try await self.authenticator.authenticate(exchange)
             let operation = try S3Operation(
                 exchange.head.method, path: exchange.head.path, query: query)
             if let bucket = operation.ownedBucket {
-                try await self.authorise(requester, in: bucket, exchange)
+                try await self.authorise(requester.owner, in: bucket, exchange)
             }
             try await self.carryOut(operation, Asked(exchange, query, requester))
         } catch {
@@ -53,20 +56,18 @@ package struct S3Door: Sendable {
         var deadline: Instant { self.exchange.deadline }
 
         func body(_ form: BodyForm) -> RequestBody {
-            RequestBody(
-                ExchangeBody(self.exchange), form,
-                chain: SigV4ChunkChain(self.requester.acceptance, key: self.requester.key))
+            RequestBody(ExchangeBody(self.exchange), form, chain: self.requester.chain)
         }
     }
 
     /// A bucket and all in it belong to its owner alone.
     func authorise(
-        _ requester: Requester, in bucket: BucketName, _ exchange: DoorExchange
+        _ requester: OwnerID, in bucket: BucketName, _ exchange: DoorExchange
     ) async throws(S3Refusal) {
         let owner = try await refusing { () throws(AccessFault) in
             try await self.access.owner(of: bucket, deadline: exchange.deadline)
         }
-        guard owner == requester.owner else { throw S3Refusal(.accessDenied) }
+        guard owner == requester else { throw S3Refusal(.accessDenied) }
     }
 
     private func carryOut(_ operation: S3Operation, _ asked: Asked) async throws(S3Refusal) {
@@ -79,6 +80,11 @@ package struct S3Door: Sendable {
         case .bucketVersioning: await self.tellVersioning(asked)
         case .listObjects(let bucket): try await self.listObjects(bucket, asked)
         case .deleteObjects(let bucket): try await self.deleteObjects(bucket, asked)
+        // A form says itself who signed it, and was answered before.
+        case .postObject:
+            throw S3Refusal(
+                .preconditionFailed, "Bucket POST must be of the enclosure-type multipart/form-data"
+            )
         case .putObject(let bucket, let key): try await self.putObject(key, in: bucket, asked)
         case .getObject(let bucket, let key), .headObject(let bucket, let key):
             try await self.giveObject(key, in: bucket, asked)

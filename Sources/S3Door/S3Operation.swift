@@ -14,6 +14,8 @@ package enum S3Operation: Equatable, Sendable {
     case bucketVersioning(BucketName)
     case listObjects(BucketName)
     case deleteObjects(BucketName)
+    /// By a browser's form.
+    case postObject(BucketName)
     case listMultipartUploads(BucketName)
     case putObject(BucketName, ObjectKey)
     case getObject(BucketName, ObjectKey)
@@ -93,7 +95,10 @@ package enum S3Operation: Equatable, Sendable {
             try query.refuseAll(but: [])
             return .deleteBucket(bucket)
         case .post:
-            guard query.contains("delete") else { throw S3Refusal(.notImplemented) }
+            guard query.contains("delete") else {
+                try query.refuseAll(but: [])
+                return .postObject(bucket)
+            }
             try query.refuseAll(but: ["delete"])
             return .deleteObjects(bucket)
         case .options, .patch, .other: throw S3Refusal(.methodNotAllowed)
@@ -108,7 +113,7 @@ package enum S3Operation: Equatable, Sendable {
             try query.refuseSubresources(but: ["uploadId"])
             return .listParts(bucket, key, try query.uploadID())
         case .get, .head:
-            try query.refuseSubresources()
+            try query.refuseSubresources(but: ["partNumber"])
             try query.refuseVersions()
             return method == .get ? .getObject(bucket, key) : .headObject(bucket, key)
         case .put where query.contains("uploadId") || query.contains("partNumber"):
@@ -141,6 +146,7 @@ package enum S3Operation: Equatable, Sendable {
         case .listBuckets, .createBucket: nil
         case .headBucket(let bucket), .deleteBucket(let bucket), .bucketLocation(let bucket),
             .bucketVersioning(let bucket), .listObjects(let bucket), .deleteObjects(let bucket),
+            .postObject(let bucket),
             .listMultipartUploads(let bucket), .putObject(let bucket, _),
             .getObject(let bucket, _), .headObject(let bucket, _), .deleteObject(let bucket, _),
             .createMultipartUpload(let bucket, _), .uploadPart(let bucket, _, _, _),
@@ -161,6 +167,7 @@ package enum S3Operation: Equatable, Sendable {
         case .bucketVersioning: "GetBucketVersioning"
         case .listObjects: "ListObjects"
         case .deleteObjects: "DeleteObjects"
+        case .postObject: "PostObject"
         case .putObject: "PutObject"
         case .getObject: "GetObject"
         case .headObject: "HeadObject"

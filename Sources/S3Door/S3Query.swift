@@ -91,10 +91,15 @@ package struct S3Query: Equatable, Sendable {
     /// overwrites an object where it meant to set one of its properties.
     func refuseAll(but known: Set<String>) throws(S3Refusal) {
         for parameter in self.parameters where !known.contains(parameter.name) {
-            // Signatures, and the name of the operation that some SDKs add.
-            if parameter.name.hasPrefix("X-Amz-") || parameter.name == "x-id" { continue }
+            if Self.isAccompanying(parameter.name) { continue }
             throw Self.notImplemented(parameter)
         }
+    }
+
+    /// Signatures of either version, and the name of the operation that some SDKs add.
+    private static func isAccompanying(_ name: String) -> Bool {
+        name.hasPrefix("X-Amz-")
+            || ["x-id", "AWSAccessKeyId", "Expires", "Signature"].contains(name)
     }
 
     /// Every object has the one version that `null` names.

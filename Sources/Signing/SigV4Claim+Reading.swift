@@ -16,9 +16,7 @@ extension SigV4Claim {
         }
         let fields = try Self.fields(of: text.dropFirst(SigV4Canonical.algorithm.utf8.count + 1))
         let (date, time) = try Self.readDate(of: request)
-        let (accessKey, scope) = try Self.mapping(Self.readCredential(fields.credential)) {
-            .malformedHeader($0)
-        }
+        let (accessKey, scope) = try Self.credential(fields.credential) { .malformedHeader($0) }
         guard date.hasPrefix(scope.day) else {
             throw .malformedHeader("the credential's date is not the request's.")
         }
@@ -54,7 +52,7 @@ extension SigV4Claim {
         guard algorithm == SigV4Canonical.algorithm else {
             throw .malformedQuery("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
         }
-        let (accessKey, scope) = try Self.mapping(Self.readCredential(credential)) {
+        let (accessKey, scope) = try Self.credential(credential) {
             .malformedQuery("Error parsing the X-Amz-Credential parameter; \($0)")
         }
         guard let time = SigV4Date.parse(date), date.hasPrefix(scope.day) else {
@@ -142,6 +140,12 @@ extension SigV4Claim {
         }
         return .success(
             (String(parts[0]), SigV4Scope(day: String(parts[1]), region: String(parts[2]))))
+    }
+
+    static func credential(
+        _ text: String, _ refusal: (String) -> SigV4Refusal
+    ) throws(SigV4Refusal) -> (accessKey: String, scope: SigV4Scope) {
+        try self.mapping(self.readCredential(text), refusal)
     }
 
     private struct Reason: Error { let text: String }

@@ -94,6 +94,17 @@ import Wire
         Sample("signing key refused", SigningKeyAnswer.refused(.tooLate), "0304"),
         Sample("signing key elsewhere", SigningKeyAnswer.slotNotOwned, "04"),
         Sample(
+            "signature proof request",
+            SigV2ProofRequest(
+                group: GroupID(1), accessKey: Self.key, text: [7], signature: [8, 9]),
+            "01" + "01000000" + "04000000414b4944" + "0100000007" + "020000000809"),
+        Sample(
+            "signature holds", SigV2ProofAnswer.holds(owner: Self.root), "01" + "04000000726f6f74"),
+        Sample("signature differs", SigV2ProofAnswer.differs, "02"),
+        Sample("signature of no key", SigV2ProofAnswer.absent, "03"),
+        Sample("signature elsewhere", SigV2ProofAnswer.slotNotOwned, "04"),
+        Sample("signature refused", SigV2ProofAnswer.refused(.tooLate), "0504"),
+        Sample(
             "bucket key request", BucketKeyRequest(group: GroupID(1), bucket: Self.bucket),
             "01" + "01000000" + Self.name),
         Sample(

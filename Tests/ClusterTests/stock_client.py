@@ -94,6 +94,58 @@ try:
 except urllib.error.HTTPError as error:
     assert error.code == 403, error
 
+# For a region that Amazon had early, the client signs URLs and forms as it did then.
+def fetched(url, data=None, method=None, **headers):
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+def form(post, content, name="photo.jpg"):
+    boundary = "----stock"
+    body = b"".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+        for field, value in post["fields"].items())
+    body += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'.encode()
+    body += b"Content-Type: image/jpeg\r\n\r\n" + content + f"\r\n--{boundary}--\r\n".encode()
+    return fetched(post["url"], body, "POST",
+                   **{"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
+early = boto3.client("s3", endpoint_url=edges[1], region_name="us-east-1",
+                     config=Config(s3={"addressing_style": "path"}))
+url = early.generate_presigned_url("get_object", {
+    "Bucket": "stock", "Key": "new", "ResponseContentType": "text/x-asked"}, ExpiresIn=60)
+assert "AWSAccessKeyId=" in url, url
+status, body, headers = fetched(url)
+assert (status, body, headers["Content-Type"]) == (200, b"2", "text/x-asked"), (status, body)
+assert fetched(url.replace("new", "file"))[0] == 403
+assert fetched(url.replace("x-asked", "html"))[0] == 403
+url = early.generate_presigned_url("put_object", {"Bucket": "stock", "Key": "early"}, ExpiresIn=60)
+assert fetched(url, b"early", "PUT", **{"Content-Type": ""})[0] == 200
+assert other.get_object(Bucket="stock", Key="early")["Body"].read() == b"early"
+
+for signer in (early, s3):
+    fields = {"success_action_status": "201", "Content-Type": "image/jpeg", "x-amz-meta-by": "form"}
+    post = signer.generate_presigned_post(
+        "stock", "forms/${filename}", Fields=fields, ExpiresIn=60,
+        Conditions=[{name: value} for name, value in fields.items()] + [
+            ["content-length-range", 1, 100_000]])
+    assert ("signature" in post["fields"]) == (signer is early), post
+    status, body, headers = form(post, content[:100_000])
+    assert status == 201 and b"<Key>forms/photo.jpg</Key>" in body, (status, body)
+    answer = other.get_object(Bucket="stock", Key="forms/photo.jpg")
+    assert answer["Body"].read() == content[:100_000] and answer["Metadata"] == {"by": "form"}
+    assert answer["ContentType"] == "image/jpeg" and answer["ETag"] == headers["ETag"]
+    other.delete_object(Bucket="stock", Key="forms/photo.jpg")
+    assert form(post, content[:100_001])[0] == 400
+    assert form({**post, "fields": {**post["fields"], "key": "elsewhere"}}, b"1")[0] == 403
+    assert form({**post, "fields": {**post["fields"], "x-amz-meta-more": "1"}}, b"1")[0] == 403
+    refused(404, other.head_object, Bucket="stock", Key="forms/photo.jpg")
+
 # Uploads in parts: the transfer manager's, and the four steps with presigned URLs for any client.
 with open(source, "wb") as file:
     file.write(random.Random(3).randbytes(30_000_000))
@@ -138,6 +190,17 @@ assert done["ETag"] == f'"{hashlib.md5(md5s).hexdigest()}-3"', done
 assert other.complete_multipart_upload(**complete)["ETag"] == done["ETag"]
 answer = other.get_object(Bucket="stock", Key="signed")
 assert answer["Body"].read() == b"".join(pieces) and answer["ContentType"] == "text/x-parts"
+
+second = other.get_object(Bucket="stock", Key="signed", PartNumber=2)
+assert second["Body"].read() == pieces[1] and second["PartsCount"] == 3, second
+assert s3.head_object(Bucket="stock", Key="signed", PartNumber=3)["ContentLength"] == len(b"tail")
+refused("InvalidPartNumber", s3.get_object, Bucket="stock", Key="signed", PartNumber=4)
+refused("PreconditionFailed", s3.complete_multipart_upload, **{
+    **complete, "IfNoneMatch": "*", "UploadId": (again := s3.create_multipart_upload(
+        Bucket="stock", Key="signed")["UploadId"]),
+    "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": s3.upload_part(
+        Bucket="stock", Key="signed", UploadId=again, PartNumber=1, Body=b"1")["ETag"]}]}})
+s3.abort_multipart_upload(Bucket="stock", Key="signed", UploadId=again)
 
 upload = s3.create_multipart_upload(Bucket="stock", Key="given up")["UploadId"]
 s3.upload_part(Bucket="stock", Key="given up", UploadId=upload, PartNumber=1, Body=b"1")

@@ -11,17 +11,21 @@ import Testing
     private static let laterText = "Sun, 06 Nov 1994 08:49:38 GMT"
     private static let earlierText = "Sun, 06 Nov 1994 08:49:36 GMT"
 
-    private static func plan(
-        _ fields: [(String, String)], size: UInt64 = 100
-    ) throws -> ReadPlan {
-        let tag = try #require(StoredEntityTag("abc"))
-        let object = ObjectHead(
+    private static func object(size: UInt64 = 100, tag: String = "abc") throws -> ObjectHead {
+        ObjectHead(
             version: VersionID(rawValue: 1), manifest: ManifestID(rawValue: 1), isInline: true,
             sealedFor: VersionID(rawValue: 1), size: size,
-            modified: self.modified, entityTag: tag, sha256: nil, checksums: [],
-            attributes: ObjectAttributes())
-        let head = try #require(parsedHead("GET", "/photos/a", fields))
-        return try ReadPlan(head.method, head.fields, object)
+            modified: self.modified, entityTag: try #require(StoredEntityTag(tag)), sha256: nil,
+            checksums: [], attributes: ObjectAttributes())
+    }
+
+    private static func plan(
+        _ fields: [(String, String)], size: UInt64 = 100, _ method: String = "GET",
+        ranges: RangeCustom = .single, part: Range<UInt64>? = nil
+    ) throws -> ReadPlan {
+        let head = try #require(parsedHead(method, "/photos/a", fields))
+        return try ReadPlan(
+            head.method, head.fields, try self.object(size: size), ranges: ranges, part: part)
     }
 
     @Test(arguments: [
@@ -54,6 +58,56 @@ import Testing
     @Test func `an empty object has no range`() throws {
         #expect(try Self.plan([("Range", "bytes=0-")], size: 0) == .unsatisfiable)
         #expect(try Self.plan([], size: 0) == .whole)
+    }
+
+    @Test func `a link gives several ranges, and none for HEAD`() throws {
+        let two = [("Range", "bytes=0-1,500-")]
+        let one = [("Range", "bytes=0-1")]
+        #expect(
+            try Self.plan(two, size: 600, ranges: .several) == .several([0..<2, 500..<600]))
+        #expect(try Self.plan(one, ranges: .several) == .partial(0..<2))
+        #expect(try Self.plan(one, "HEAD", ranges: .several) == .whole)
+        #expect(try Self.plan(one, "HEAD") == .partial(0..<2))
+        let stale = two + [("If-Range", "\"abd\"")]
+        #expect(try Self.plan(stale, size: 600, ranges: .several) == .whole)
+    }
+
+    @Test func `a part is asked for like a range, behind the conditions`() throws {
+        #expect(try Self.plan([], part: 5..<9) == .partial(5..<9))
+        #expect(try Self.plan([("If-None-Match", "\"abc\"")], part: 5..<9) == .notModified)
+        #expect(try Self.plan([], size: 0, part: 0..<0) == .whole)
+    }
+
+    @Test func `an object has the parts that its client sent`() throws {
+        var table = PartTable()
+        for (number, size) in [(1, 10), (3, 10), (4, 5)] {
+            #expect(table.append(try #require(PartNumber(number)), sizeBytes: UInt64(size)))
+        }
+        func part(_ number: Int, tag: String) throws -> ObjectAnswer.WantedPart {
+            try ObjectAnswer.part(
+                try #require(PartNumber(number)), of: try Self.object(size: 25, tag: tag), table)
+        }
+        #expect(try part(3, tag: "abc-3") == .init(range: 10..<20, partCount: 3))
+        #expect(throws: S3Refusal(.invalidPartNumber)) { try part(2, tag: "abc-3") }
+        // What the edge cut by itself was sent whole.
+        #expect(try part(1, tag: "abc") == .init(range: 0..<25, partCount: nil))
+        #expect(throws: S3Refusal(.invalidPartNumber)) { try part(3, tag: "abc") }
+    }
+
+    @Test func `several ranges make a body of as many parts`() {
+        let body = MultipartRanges(
+            [0..<2, 7..<10], of: 10, contentType: "text/plain", boundary: "b0")
+        let content = Array("0123456789".utf8)
+        let bytes = body.parts.flatMap {
+            $0.prefix + content[Int($0.range.lowerBound)..<Int($0.range.upperBound)]
+        }
+        #expect(
+            String(decoding: bytes + body.suffix, as: UTF8.self)
+                == "--b0\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01"
+                + "\r\n--b0\r\nContent-Type: text/plain\r\nContent-Range: bytes 7-9/10\r\n\r\n789"
+                + "\r\n--b0--\r\n")
+        #expect(body.lengthBytes == UInt64(bytes.count + body.suffix.count))
+        #expect(body.contentType == "multipart/byteranges; boundary=b0")
     }
 
     @Test func `a condition that cannot be read is refused`() {
