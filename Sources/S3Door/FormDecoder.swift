@@ -65,6 +65,9 @@ package struct FormDecoder: Sendable {
 
     package mutating func next() throws(S3Refusal) -> Event {
         while true {
+            guard self.headBytes <= Self.fieldsLimitBytes else {
+                throw S3Refusal(.formFieldsTooLarge)
+            }
             switch self.place {
             case .preamble:
                 guard let start = self.findDelimiter() else { return try self.moreFields() }

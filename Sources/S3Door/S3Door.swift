@@ -88,6 +88,8 @@ package struct S3Door: Sendable {
         case .putObject(let bucket, let key): try await self.putObject(key, in: bucket, asked)
         case .getObject(let bucket, let key), .headObject(let bucket, let key):
             try await self.giveObject(key, in: bucket, asked)
+        case .objectAttributes(let bucket, let key):
+            try await self.tellAttributes(of: key, in: bucket, asked)
         case .deleteObject(let bucket, let key):
             try await self.deleteObject(key, in: bucket, asked)
         case .listMultipartUploads(let bucket): try await self.listUploads(bucket, asked)

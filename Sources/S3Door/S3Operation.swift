@@ -20,6 +20,7 @@ package enum S3Operation: Equatable, Sendable {
     case putObject(BucketName, ObjectKey)
     case getObject(BucketName, ObjectKey)
     case headObject(BucketName, ObjectKey)
+    case objectAttributes(BucketName, ObjectKey)
     case deleteObject(BucketName, ObjectKey)
     case createMultipartUpload(BucketName, ObjectKey)
     case uploadPart(BucketName, ObjectKey, UploadID, PartNumber)
@@ -112,6 +113,10 @@ package enum S3Operation: Equatable, Sendable {
         case .get where query.contains("uploadId"):
             try query.refuseSubresources(but: ["uploadId"])
             return .listParts(bucket, key, try query.uploadID())
+        case .get where query.contains("attributes"):
+            try query.refuseSubresources(but: ["attributes"])
+            try query.refuseVersions()
+            return .objectAttributes(bucket, key)
         case .get, .head:
             try query.refuseSubresources(but: ["partNumber"])
             try query.refuseVersions()
@@ -149,35 +154,60 @@ package enum S3Operation: Equatable, Sendable {
             .postObject(let bucket),
             .listMultipartUploads(let bucket), .putObject(let bucket, _),
             .getObject(let bucket, _), .headObject(let bucket, _), .deleteObject(let bucket, _),
-            .createMultipartUpload(let bucket, _), .uploadPart(let bucket, _, _, _),
+            .objectAttributes(let bucket, _), .createMultipartUpload(let bucket, _),
+            .uploadPart(let bucket, _, _, _),
             .listParts(let bucket, _, _), .completeMultipartUpload(let bucket, _, _),
             .abortMultipartUpload(let bucket, _, _):
             bucket
         }
     }
 
-    /// For the access log.
-    package var name: StaticString {
+    /// What Amazon S3 calls the operations.
+    package enum Name: String, CaseIterable, Sendable {
+        case listBuckets = "ListBuckets"
+        case createBucket = "CreateBucket"
+        case headBucket = "HeadBucket"
+        case deleteBucket = "DeleteBucket"
+        case bucketLocation = "GetBucketLocation"
+        case bucketVersioning = "GetBucketVersioning"
+        case listObjects = "ListObjects"
+        case deleteObjects = "DeleteObjects"
+        case postObject = "PostObject"
+        case putObject = "PutObject"
+        case getObject = "GetObject"
+        case headObject = "HeadObject"
+        case objectAttributes = "GetObjectAttributes"
+        case deleteObject = "DeleteObject"
+        case listMultipartUploads = "ListMultipartUploads"
+        case createMultipartUpload = "CreateMultipartUpload"
+        case uploadPart = "UploadPart"
+        case listParts = "ListParts"
+        case completeMultipartUpload = "CompleteMultipartUpload"
+        case abortMultipartUpload = "AbortMultipartUpload"
+    }
+
+    package var name: Name {
         switch self {
-        case .listBuckets: "ListBuckets"
-        case .createBucket: "CreateBucket"
-        case .headBucket: "HeadBucket"
-        case .deleteBucket: "DeleteBucket"
-        case .bucketLocation: "GetBucketLocation"
-        case .bucketVersioning: "GetBucketVersioning"
-        case .listObjects: "ListObjects"
-        case .deleteObjects: "DeleteObjects"
-        case .postObject: "PostObject"
-        case .putObject: "PutObject"
-        case .getObject: "GetObject"
-        case .headObject: "HeadObject"
-        case .deleteObject: "DeleteObject"
-        case .listMultipartUploads: "ListMultipartUploads"
-        case .createMultipartUpload: "CreateMultipartUpload"
-        case .uploadPart: "UploadPart"
-        case .listParts: "ListParts"
-        case .completeMultipartUpload: "CompleteMultipartUpload"
-        case .abortMultipartUpload: "AbortMultipartUpload"
+        case .listBuckets: .listBuckets
+        case .createBucket: .createBucket
+        case .headBucket: .headBucket
+        case .deleteBucket: .deleteBucket
+        case .bucketLocation: .bucketLocation
+        case .bucketVersioning: .bucketVersioning
+        case .listObjects: .listObjects
+        case .deleteObjects: .deleteObjects
+        case .postObject: .postObject
+        case .putObject: .putObject
+        case .getObject: .getObject
+        case .headObject: .headObject
+        case .objectAttributes: .objectAttributes
+        case .deleteObject: .deleteObject
+        case .listMultipartUploads: .listMultipartUploads
+        case .createMultipartUpload: .createMultipartUpload
+        case .uploadPart: .uploadPart
+        case .listParts: .listParts
+        case .completeMultipartUpload: .completeMultipartUpload
+        case .abortMultipartUpload: .abortMultipartUpload
         }
     }
 }

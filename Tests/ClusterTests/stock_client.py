@@ -194,6 +194,10 @@ assert answer["Body"].read() == b"".join(pieces) and answer["ContentType"] == "t
 second = other.get_object(Bucket="stock", Key="signed", PartNumber=2)
 assert second["Body"].read() == pieces[1] and second["PartsCount"] == 3, second
 assert s3.head_object(Bucket="stock", Key="signed", PartNumber=3)["ContentLength"] == len(b"tail")
+told = other.get_object_attributes(
+    Bucket="stock", Key="signed", ObjectAttributes=["ETag", "ObjectSize", "ObjectParts"])
+assert told["ObjectParts"]["TotalPartsCount"] == 3 and told["ObjectSize"] == 10 * 2**20 + 4, told
+assert told["ETag"] == done["ETag"].strip('"'), told
 refused("InvalidPartNumber", s3.get_object, Bucket="stock", Key="signed", PartNumber=4)
 refused("PreconditionFailed", s3.complete_multipart_upload, **{
     **complete, "IfNoneMatch": "*", "UploadId": (again := s3.create_multipart_upload(

@@ -55,7 +55,7 @@ import Testing
         var bytes: [UInt8] = []
         while true {
             do throws(BodyFault) {
-                let next = try await file.next(upTo: 7)
+                let next = try await file.next(upTo: 77)
                 if next.isEmpty { return (form, bytes) }
                 bytes += next
             } catch {
@@ -92,7 +92,7 @@ import Testing
         await #expect(throws: S3Refusal(.formFieldsTooLarge)) {
             try await Self.read(Self.body([("key", long)], file: ""), pieces: 1_000)
         }
-        let large = String(repeating: "f", count: 10 * FormDecoder.fieldsLimitBytes)
+        let large = String(repeating: "f", count: 3 * FormDecoder.fieldsLimitBytes)
         let (_, file) = try await Self.read(Self.body([("key", "k")], file: large), pieces: 5_000)
         #expect(file.count == large.utf8.count)
         await #expect(throws: S3Refusal(.entityTooLarge)) {
@@ -106,7 +106,7 @@ import Testing
     @Test func `random and mutated bodies are read or refused`() async throws {
         var random = SeededGenerator(seed: 5)
         let good = Self.body([("key", "k"), ("policy", "p")], file: "content\r\n--x")
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             var body = good
             for _ in 0...Int.random(in: 0...3, using: &random) {
                 let place = Int.random(in: 0..<body.count, using: &random)

@@ -15,8 +15,8 @@ import Testing
         switch operation {
         case .putObject(let bucket, let key), .getObject(let bucket, let key),
             .headObject(let bucket, let key), .deleteObject(let bucket, let key):
-            "\(operation.name) \(bucket) \(key)"
-        default: "\(operation.name) \(operation.ownedBucket?.text ?? "-")"
+            "\(operation.name.rawValue) \(bucket) \(key)"
+        default: "\(operation.name.rawValue) \(operation.ownedBucket?.text ?? "-")"
         }
     }
 
@@ -43,6 +43,7 @@ import Testing
         ("GET", "/photos//a/../b/./c", "GetObject photos /a/../b/./c"),
         ("GET", "/photos/a?versionId=null", "GetObject photos a"),
         ("GET", "/photos/a?response-content-type=x", "GetObject photos a"),
+        ("GET", "/photos/a?attributes", "GetObjectAttributes photos"),
         ("HEAD", "/photos/a+b", "HeadObject photos a+b"),
         ("DELETE", "/photos/dir/", "DeleteObject photos dir/"),
         ("GET", "/photos?uploads&prefix=a", "ListMultipartUploads photos"),
