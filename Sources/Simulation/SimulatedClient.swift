@@ -149,11 +149,11 @@ extension SimulatedClient {
         }
     }
 
-    private func path(_ key: ObjectKey) -> RemotePath {
+    func path(_ key: ObjectKey) -> RemotePath {
         RemotePath(bucket: self.bucket.text, key: key.description)
     }
 
-    private func askDoor<Value: Sendable>(
+    func askDoor<Value: Sendable>(
         of machine: SimulatedNode,
         _ work: @escaping @Sendable (FileClient) async throws(FileClientFault) -> Value
     ) async -> Answer<Value> {

@@ -1,5 +1,6 @@
 import Catalog
 import ClusterClient
+import HTTPSyntax
 import IORuntime
 import MetaNode
 import Node
@@ -66,6 +67,56 @@ struct ClockStoryTests {
             for machine in stage.cluster.machines {
                 let found = try await stage.succeed { await $0.getAtDoor(signed, of: machine) }
                 #expect(found == bytes(3000))
+            }
+        }
+    }
+}
+
+extension ClockStoryTests {
+    /// Node 6 has no meta role: it asks the voters for the time, where the others hear it.
+    @Test func `an edge that does not know the time opens no links and makes none`() throws {
+        var settings = SimulatedClusterSettings()
+        settings.nodeCount = 6
+        try Stage(seed: 22, settings).tell { stage in
+            let (voter, edge, right) = (stage[1], stage[5], stage[2])
+            try #require(try stage.node(5).meta == nil)
+            try await stage.wait("everybody knows the time") { stage in
+                stage.cluster.machines.allSatisfy { machine in
+                    stage.cluster.node(on: machine)?.cluster.clock.isFitForEdges == true
+                }
+            }
+            let shown = try key("shown")
+            let body = bytes(3_000)
+            try await stage.succeed { await $0.put(shown, body, through: right) }
+            let link = try await stage.succeed { await $0.makeLink(to: shown, at: edge) }
+            for machine in stage.cluster.machines {
+                let answer = try #require(await stage.client.follow(link, at: machine))
+                #expect(answer.status == .ok && answer.body == body, "\(machine.name)")
+            }
+
+            // By their own clocks the link would go on opening for an hour, or be over.
+            for span in [Duration.seconds(-3_600), .seconds(3_600), .seconds(6)] {
+                for machine in [voter, edge] {
+                    machine.jumpWallClock(by: span)
+                    let answer = try #require(await stage.client.follow(link, at: machine))
+                    #expect(answer.status.rawValue == 503, "\(machine.name), \(span) off")
+                    let made = await stage.client.makeLink(to: shown, at: machine)
+                    guard case .failure(let fault) = made else {
+                        Issue.record("\(machine.name) made a link, \(span) off")
+                        continue
+                    }
+                    #expect(fault.meaning == .notDone)
+                    machine.correctWallClock()
+                }
+                let answer = try #require(await stage.client.follow(link, at: right))
+                #expect(answer.status == .ok && answer.body == body)
+            }
+
+            // Four seconds are within what links and signatures allow for.
+            for machine in [voter, edge] {
+                machine.jumpWallClock(by: .seconds(4))
+                let answer = try #require(await stage.client.follow(link, at: machine))
+                #expect(answer.status == .ok && answer.body == body, "\(machine.name)")
             }
         }
     }

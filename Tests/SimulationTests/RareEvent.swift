@@ -1,5 +1,3 @@
-import HTTPSyntax
-import HTTPTransport
 import IORuntime
 import Node
 import Primitives
@@ -80,20 +78,9 @@ extension Stage {
 
     /// What a node's admin port answers at `/metrics`.
     fileprivate func metrics(of machine: SimulatedNode) async throws -> String {
-        let environment = self.cluster.laptop.environment
         let node = try #require(self.cluster.node(on: machine))
         let admin = node.identity.configuration.admin
-        let answer: String?? = await self.cluster.ask(self.cluster.laptop) {
-            let loop = environment.simulatedLoops[0]
-            let client = HTTPClient(environment, loop: loop)
-            defer { client.closeUnused() }
-            do {
-                let response = try await client.send(
-                    try OutgoingRequest(.get, target: "/metrics", host: machine.host),
-                    to: HTTPEndpoint(admin), deadline: loop.now + .seconds(10))
-                return String(decoding: try await response.collect(limit: 1 << 20), as: UTF8.self)
-            } catch { return nil }
-        }
-        return try #require(answer ?? nil)
+        let answer = try #require(await self.cluster.fetch("/metrics", from: admin))
+        return String(decoding: answer.body, as: UTF8.self)
     }
 }

@@ -8,7 +8,7 @@ import SimulatedRuntime
 import Simulation
 import Testing
 
-/// Five production nodes that have joined, a bucket, and a client, for stories told by a test.
+/// Production nodes (five unless told otherwise) that have joined, a bucket, and a client, for stories told by a test.
 struct Stage: Sendable {
     let simulator: Simulator
     let cluster: SimulatedCluster
@@ -31,7 +31,9 @@ struct Stage: Sendable {
         self.cluster.start()
         self.simulator.spawn("story") {
             do {
-                try await self.wait("all nodes join") { $0.cluster.running.count == 5 }
+                try await self.wait("all nodes join") { stage in
+                    stage.cluster.running.count == stage.cluster.machines.count
+                }
                 _ = try await self.succeed { await $0.createBucket(through: self[0]) }
                 try await story(self)
             } catch { Issue.record(error) }
