@@ -62,23 +62,11 @@ package struct Failover: Sendable {
     /// The caller is a task of the cluster's loop.
     package func run() async throws(ChaosFault) -> FailoverReport {
         let trickle = Trickle(on: self.cluster)
-        do throws(ProcessClusterFault) { try await self.cluster.startAll() } catch {
-            throw .cluster(error)
-        }
-        do throws(FileClientFault) { try await trickle.makeBuckets() } catch {
-            throw .client(error)
-        }
-        async let load: Void = trickle.run()
-        let result: Result<[Outage], ProcessClusterFault>
-        do throws(ProcessClusterFault) {
-            result = .success(try await self.strike(under: trickle))
-        } catch { result = .failure(error) }
-        await trickle.end()
-        await load
-        switch result {
-        case .success(let outages): return FailoverReport(outages: outages)
-        case .failure(let fault): throw .cluster(fault)
-        }
+        let outages = try await self.cluster.run(
+            preparing: { () throws(FileClientFault) in try await trickle.makeBuckets() },
+            under: { await trickle.run() }, endedBy: { await trickle.end() }
+        ) { () throws(ProcessClusterFault) in try await self.strike(under: trickle) }
+        return FailoverReport(outages: outages)
     }
 
     private func strike(under trickle: Trickle) async throws(ProcessClusterFault) -> [Outage] {
@@ -87,9 +75,9 @@ package struct Failover: Sendable {
             + [Blow](repeating: .paused, count: self.plan.pauses)
         var outages: [Outage] = []
         for (number, blow) in blows.enumerated() {
-            try await self.pause(for: Self.calm)
+            try await self.cluster.wait(for: Self.calm)
             try await self.cluster.checkThatAllRun()
-            let leaders = await self.leaders()
+            let leaders = await self.cluster.leaders()
             // The system group leads nothing that writes wait for.
             let groups = leaders.keys.filter { $0 != 0 }.sorted()
             guard !groups.isEmpty, let victim = leaders[groups[number % groups.count]] else {
@@ -114,12 +102,10 @@ package struct Failover: Sendable {
         case .killed: try await self.cluster.kill([victim])
         case .paused: try await self.cluster.pause(victim)
         }
-        let deadline = self.cluster.loop.now + Self.recoveryTimeout
-        var recovery = await trickle.recovery
-        while recovery == nil, self.cluster.loop.now < deadline {
-            try await self.pause(for: Self.lookPause)
-            recovery = await trickle.recovery
-        }
+        _ = try await self.cluster.wait(
+            within: Self.recoveryTimeout, lookingEvery: Self.lookPause
+        ) { await trickle.recovery != nil }
+        let recovery = await trickle.recovery
         switch blow {
         case .killed: try await self.cluster.start(victim)
         case .paused: try await self.cluster.resume(victim)
@@ -127,21 +113,5 @@ package struct Failover: Sendable {
         try await self.cluster.awaitReady(self.cluster.nodes)
         await trickle.avoid(nil)
         return recovery
-    }
-
-    /// The leader of each group, as the leaders themselves say.
-    private func leaders() async -> [UInt32: NodeID] {
-        let nodes = self.cluster.nodes
-        var leaders: [UInt32: NodeID] = [:]
-        for (node, status) in zip(nodes, await self.cluster.statuses(of: nodes)) {
-            for group in status?.groups ?? [] where group.role == "leader" {
-                leaders[group.group] = node
-            }
-        }
-        return leaders
-    }
-
-    private func pause(for span: Duration) async throws(ProcessClusterFault) {
-        do { try await self.cluster.loop.sleep(for: span) } catch { throw .cancelled }
     }
 }

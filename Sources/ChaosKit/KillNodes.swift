@@ -40,25 +40,18 @@ package struct KillNodes: Sendable {
     /// The caller is a task of the cluster's loop.
     package func run() async throws(ChaosFault) -> ChaosReport {
         let loop = self.cluster.loop
-        do throws(ProcessClusterFault) { try await self.cluster.startAll() } catch {
-            throw .cluster(error)
-        }
-        do throws(FileClientFault) { try await Workload.makeBuckets(in: self.cluster) } catch {
-            throw .client(error)
-        }
-        let began = loop.now
         let history = ChaosHistory(bucketCount: Workload.bucketCount, on: loop)
         let workload = Workload(self.cluster, history, seed: self.plan.seed)
-        async let load: Void = workload.run()
-        let result: Result<Void, ProcessClusterFault>
-        do throws(ProcessClusterFault) {
+        let (began, ended) = try await self.cluster.run(
+            preparing: { () throws(FileClientFault) in
+                try await Workload.makeBuckets(in: self.cluster)
+            },
+            under: { await workload.run() }, endedBy: { await history.end() }
+        ) { () throws(ProcessClusterFault) in
+            let began = loop.now
             try await self.disturb(history)
-            result = .success(())
-        } catch { result = .failure(error) }
-        await history.end()
-        await load
-        let ended = loop.now
-        if case .failure(let fault) = result { throw .cluster(fault) }
+            return (began, loop.now)
+        }
         self.report("reading everything back")
         await workload.readEverything()
         return await ChaosReport(
@@ -71,7 +64,7 @@ package struct KillNodes: Sendable {
         let end = self.cluster.loop.now + self.plan.span
         var singles: [NodeID] = []
         while self.cluster.loop.now < end {
-            try await self.pause(for: Self.calm)
+            try await self.cluster.wait(for: Self.calm)
             try await self.cluster.checkThatAllRun()
             let victims: [NodeID]
             if let single = singles.popLast() {
@@ -92,46 +85,18 @@ package struct KillNodes: Sendable {
     private func kill(
         _ victims: [NodeID], _ history: ChaosHistory
     ) async throws(ProcessClusterFault) {
-        let leaders = await self.leaders()
+        let leaders = await self.cluster.leaders()
         await history.killing(victims, leaders: leaders)
         try await self.cluster.kill(victims)
-        let deadline = self.cluster.loop.now + Self.recoveryTimeout
-        while await !history.hasRecovered, self.cluster.loop.now < deadline {
+        _ = try await self.cluster.wait(
+            within: Self.recoveryTimeout, lookingEvery: Self.lookPause
+        ) { () throws(ProcessClusterFault) in
             try await self.cluster.checkThatAllRun()
-            try await self.pause(for: Self.lookPause)
+            return await history.hasRecovered
         }
         if let kill = await history.kills.last { self.report(ChaosReport.line(of: kill)) }
-        try await self.pause(for: Self.timeWithoutNodes)
+        try await self.cluster.wait(for: Self.timeWithoutNodes)
         for node in victims { try await self.cluster.start(node) }
         try await self.cluster.awaitReady(victims)
-    }
-
-    /// The leader of each group, as the leaders themselves say.
-    private func leaders() async -> [UInt32: NodeID] {
-        let nodes = self.cluster.nodes
-        var leaders: [UInt32: NodeID] = [:]
-        for (node, status) in zip(nodes, await self.cluster.statuses(of: nodes)) {
-            for group in status?.groups ?? [] where group.role == "leader" {
-                leaders[group.group] = node
-            }
-        }
-        return leaders
-    }
-
-    private func pause(for span: Duration) async throws(ProcessClusterFault) {
-        do { try await self.cluster.loop.sleep(for: span) } catch { throw .cancelled }
-    }
-}
-
-/// Why a scenario could not be carried to its end.
-package enum ChaosFault: Error, Equatable, Sendable, CustomStringConvertible {
-    case cluster(ProcessClusterFault)
-    case client(FileClientFault)
-
-    package var description: String {
-        switch self {
-        case .cluster(let fault): fault.description
-        case .client(let fault): fault.description
-        }
     }
 }

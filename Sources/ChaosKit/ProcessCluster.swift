@@ -13,6 +13,8 @@ package actor ProcessCluster {
         /// Must not exist yet; holds everything of the cluster.
         package var directory: String
         package var nodeCount = 5
+        /// Given to `holdfast node` beside its directories.
+        package var nodeArguments: [String] = []
 
         package init(program: String, directory: String) {
             self.program = program
@@ -107,7 +109,7 @@ package actor ProcessCluster {
             arguments: [
                 "--pdeathsig", "KILL", self.plan.program, "node", "--identity",
                 directory + "/identity", "--data", directory + "/data",
-            ],
+            ] + self.plan.nodeArguments,
             output: .appended(path: log), errors: .appended(path: log))
         do throws(ProcessFault) {
             self.processes[node] = try await self.environment.start(command)

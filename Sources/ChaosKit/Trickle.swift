@@ -35,19 +35,8 @@ actor Trickle {
         self.clients =
             [cluster.client()]
             + everyone.map { node in cluster.client(edgesOf: everyone.filter { $0 != node }) }
-        self.buckets = (0..<Self.bucketCount).map(Self.bucketName)
+        self.buckets = BucketNames.spread(Self.bucketCount, "failover")
         self.underWay = [Int](repeating: 0, count: Self.bucketCount)
-    }
-
-    /// The first name in order whose slot lies in a range of the slots.
-    private static func bucketName(inRange number: Int) -> String {
-        var candidate = 0
-        while true {
-            let name = "failover-\(candidate)"
-            let slot = Int(Slot(hashing: name.utf8).rawValue)
-            if slot * Self.bucketCount / Slot.count == number { return name }
-            candidate += 1
-        }
     }
 
     nonisolated func makeBuckets() async throws(FileClientFault) {
