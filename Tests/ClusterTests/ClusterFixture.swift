@@ -46,7 +46,10 @@ struct TestFault: Error, CustomStringConvertible {
 
 /// Runs `body`, on a loop, beside a cluster of five processes that all take part, and ends each of
 /// them at the end, however that comes. The logs of the nodes go into the message of a failure.
+///
+/// - Parameter arguments: given to each node.
 func withCluster(
+    arguments: [String] = [],
     _ body: @escaping @Sendable (ClusterFixture) async throws -> Void
 ) async throws {
     let program = try #require(HoldfastProgram.besideThisOne)
@@ -59,9 +62,11 @@ func withCluster(
     let directory = "\(base)/holdfast-test-\(Hex.encode(environment.randomBytes(8)))"
     try environment.files.makeDirectory(directory)
     defer { try? FileManager.default.removeItem(atPath: directory) }
-    let plan = ProcessCluster.Plan(program: program, directory: directory + "/cluster")
+    var plan = ProcessCluster.Plan(program: program, directory: directory + "/cluster")
+    plan.nodeArguments = arguments
+    let checked = plan
     try await on(environment.loops[0]) {
-        let cluster = try await ProcessCluster.make(plan, in: environment)
+        let cluster = try await ProcessCluster.make(checked, in: environment)
         do {
             try await cluster.startAll()
             try environment.files.makeDirectory(directory + "/work")

@@ -103,7 +103,7 @@ extension ClusterFixture {
         }
     }
 
-    fileprivate func untilMetricsOf(
+    func untilMetricsOf(
         _ node: NodeID, say name: String, above floor: Int
     ) async throws {
         let address = self.cluster.variables.adminAddresses[Int(node.rawValue) - 1]
