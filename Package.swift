@@ -189,7 +189,8 @@ let testTargets: [Target] = [
         "LinkDoorTests",
         [
             "LinkDoor", "ObjectExchange", "ObjectAccess", "ClusterClient", "Catalog",
-            "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography", "IORuntime",
+            "HTTPTransport", "HTTPSyntax", "Signing", "Cryptography", "SimulatedRuntime",
+            "IORuntime",
         ]),
     tests(
         "MetaNodeTests",

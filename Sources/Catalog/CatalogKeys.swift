@@ -28,6 +28,7 @@ package enum CatalogKeys {
         case accessKey = 0x42
         case chunk = 0x43
         case manifestReferences = 0x44
+        case revokedLink = 0x45
         case chunkQueue = 0x60
         case deletion = 0x61
         case upload = 0x50
@@ -174,6 +175,30 @@ package enum CatalogKeys {
             $0.writeEscaped(bucket.text.utf8)
             $0.write(id.rawValue)
         }
+    }
+
+    // Links.
+
+    static func revokedLinks(of bucket: BucketName) -> [UInt8] {
+        Self.key(.revokedLink) { $0.write(membersOf: bucket) }
+    }
+
+    /// By the links' ends, so that those that are over stand in front.
+    static func revokedLink(_ link: RevokedLink, of bucket: BucketName) -> [UInt8] {
+        Self.key(.revokedLink) {
+            $0.write(membersOf: bucket)
+            $0.write(link.expirySeconds)
+            $0.write(link.number)
+        }
+    }
+
+    static func revokedLink(ofKey key: [UInt8]) throws(FormatFault) -> RevokedLink {
+        var reader = KeyReader(key)
+        _ = try reader.read(UInt8.self)
+        _ = try reader.readMembers()
+        let link = RevokedLink(expirySeconds: try reader.read(), number: try reader.read())
+        try reader.finish()
+        return link
     }
 
     // Uploads.

@@ -40,6 +40,14 @@ package enum CatalogLimits {
     package static let secretsPerCommand = 64
     package static let publicKeyBytes = 1_024
     package static let linkKeyIDBytes = 1...64
+    /// Links of one bucket that are withdrawn one by one; whoever has more to withdraw raises the
+    /// bucket's epoch. 16 bytes each where an edge asks for the list.
+    package static let revokedLinksPerBucket = 4_096
+    /// Revoked links that one command forgets when their time is over.
+    package static let revokedLinksSwept = 16
+    /// How long past its end a revoked link is remembered: by far more than an edge that answers
+    /// links may be behind log time.
+    package static let revokedLinkMargin: Duration = .seconds(60)
     /// A group's configuration, as Raft writes it.
     package static let configurationBytes = 4 << 10
 

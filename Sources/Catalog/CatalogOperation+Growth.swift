@@ -6,6 +6,8 @@ extension CatalogOperation {
         case .createBucket, .putObject, .copyObject, .createAccessKey, .openUpload, .putPart,
             .completeUpload, .importRows, .fileBadCopy:
             true
+        // What is withdrawn must be so on a full disk too; the list of it is bounded.
+        case .revokeLink, .raiseLinkEpoch: false
         // A group takes slots over when their rows stand already, and nobody owns them until then.
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .adoptSlots,
             .releaseSlots, .retainSlots, .clearImport, .dropRows, .moveSlots, .advanceSlotMove,

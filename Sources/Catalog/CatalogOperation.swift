@@ -37,6 +37,12 @@ package enum CatalogOperation: Equatable, Sendable {
     case createAccessKey(AccessKey)
     case deleteAccessKey(AccessKeyID)
 
+    // Data groups: links.
+
+    case revokeLink(RevokeLink)
+    /// Withdraws every link into the bucket that was made so far.
+    case raiseLinkEpoch(BucketName)
+
     // Data groups: uploads, and manifests in parts.
 
     case openUpload(OpenUpload)
@@ -84,6 +90,8 @@ package enum CatalogOperation: Equatable, Sendable {
         case .deleteBucket(let name): name.slot
         case .putObject(let put): put.bucket.slot
         case .deleteObject(let delete): delete.bucket.slot
+        case .revokeLink(let revoke): revoke.bucket.slot
+        case .raiseLinkEpoch(let bucket): bucket.slot
         case .copyObject(let copy): copy.bucket.slot
         case .openUpload(let open): open.bucket.slot
         case .putPart(let put): put.upload.bucket.slot
@@ -110,14 +118,14 @@ package enum CatalogOperation: Equatable, Sendable {
         switch self {
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .retireMasterKey,
             .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
-            .createAccessKey, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
-            .confirmDeletions,
+            .createAccessKey, .revokeLink, .abortUpload, .sweepManifest, .condemnChunks,
+            .authoriseDeletions, .confirmDeletions,
             .forgetChunks, .fileBadCopy, .correctReferences, .bootstrap, .finishBootstrap,
             .registerNode, .allocateIncarnation, .setLayout, .setGroupTable, .moveSlots,
             .advanceSlotMove, .addLinkKey, .removeLinkKey:
             true
         case .createBucket, .deleteBucket, .putObject, .deleteObject, .copyObject,
-            .deleteAccessKey, .openUpload, .putPart, .completeUpload:
+            .deleteAccessKey, .raiseLinkEpoch, .openUpload, .putPart, .completeUpload:
             false
         }
     }
@@ -128,7 +136,7 @@ package enum CatalogOperation: Equatable, Sendable {
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets: .anyGroup
         case .adoptSlots, .releaseSlots, .retainSlots, .clearImport, .importRows, .dropRows,
             .createBucket, .deleteBucket, .putObject, .deleteObject, .copyObject, .createAccessKey,
-            .deleteAccessKey, .openUpload, .putPart,
+            .deleteAccessKey, .revokeLink, .raiseLinkEpoch, .openUpload, .putPart,
             .completeUpload, .abortUpload, .sweepManifest, .condemnChunks, .authoriseDeletions,
             .confirmDeletions, .forgetChunks, .fileBadCopy, .correctReferences:
             .dataGroups

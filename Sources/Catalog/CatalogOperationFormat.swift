@@ -20,6 +20,8 @@ extension CatalogOperation: WireMessage {
         case .completeUpload(let complete): writer.write(tag: 19) { $0.write(complete) }
         case .abortUpload(let abort): writer.write(tag: 20) { $0.write(abort) }
         case .sweepManifest(let doomed): writer.write(tag: 21) { $0.write(doomed) }
+        case .revokeLink(let revoke): writer.write(tag: 96) { $0.write(revoke) }
+        case .raiseLinkEpoch(let bucket): writer.write(tag: 97) { $0.write(bucket) }
         case .registerNode(let record): writer.write(tag: 176) { $0.write(record) }
         case .setWrappingKey(let set): writer.write(tag: 192) { $0.write(set) }
         case .rewrapSecrets(let secrets): writer.write(tag: 193) { $0.writeMessages(secrets) }
@@ -87,6 +89,8 @@ extension CatalogOperation: WireMessage {
             self = .removeLinkKey(
                 id: try reader.readString(
                     field: "link key", bounds: CatalogLimits.linkKeyIDBytes))
+        case 96: self = .revokeLink(try RevokeLink(from: &reader))
+        case 97: self = .raiseLinkEpoch(try BucketName(from: &reader))
         case 128: self = .condemnChunks(try CondemnChunks(from: &reader))
         case 129: self = .authoriseDeletions(try AuthoriseDeletions(from: &reader))
         case 130: self = .confirmDeletions(try ConfirmDeletions(from: &reader))

@@ -14,6 +14,8 @@ package enum CatalogQuery: Equatable, Sendable {
     case buckets(ListBuckets)
     case objects(ListObjects)
     case accessKey(AccessKeyID)
+    /// The links of a bucket that were withdrawn one by one.
+    case revokedLinks(BucketName)
     case slot(Slot)
     case deletions(ListDeletions)
     /// At most `CatalogLimits.chunksPerSweep`.
@@ -64,6 +66,7 @@ package enum CatalogQuery: Equatable, Sendable {
         case .uploads(let list): list.bucket.slot
         case .upload(let name), .uploadParts(let name, _, _): name.bucket.slot
         case .accessKey(let id): id.slot
+        case .revokedLinks(let bucket): bucket.slot
         // Their chunks are of many slots, each asked for itself.
         case .deletions, .chunkStates: nil
         case .buckets, .slot, .session, .applied, .masterKeys, .configuration, .cluster, .tables,
@@ -90,6 +93,7 @@ package enum CatalogAnswer: Equatable, Sendable {
     case buckets([Bucket], of: SlotTally)
     case objects(ObjectPage)
     case accessKey(AccessKey)
+    case revokedLinks(RevokedLinks)
     case slot(SlotOwnership)
     case deletions(DeletionPage)
     /// In the order of the question.
@@ -127,7 +131,7 @@ package enum CatalogAnswer: Equatable, Sendable {
             .cluster(Cluster(id: cluster.id, created: cluster.created, firstAccessKey: nil))
         case .slotNotOwned, .absent, .noSuchBucket, .object, .manifest, .objects, .slot, .deletions,
             .chunkStates, .session, .applied, .masterKeys, .configuration, .tables,
-            .nodes, .groupTable,
+            .nodes, .groupTable, .revokedLinks,
             .incarnation, .manifestParts, .upload, .completedUpload, .uploads, .uploadParts,
             .deduplicated, .abandonedUploads, .doomedManifests:
             self

@@ -57,6 +57,7 @@ extension CatalogQuery: WireMessage {
                 $0.write(time)
                 $0.write(UInt32(limit))
             }
+        case .revokedLinks(let bucket): writer.write(tag: 96) { $0.write(bucket) }
         case .configuration: writer.write(UInt8(10))
         case .cluster: writer.write(UInt8(32))
         case .tables(let known): writer.write(tag: 33) { $0.write(known) }
@@ -85,6 +86,7 @@ extension CatalogQuery: WireMessage {
         case 8: self = .session(SessionID(try reader.read()))
         case 9: self = .applied
         case 10: self = .configuration
+        case 96: self = .revokedLinks(try BucketName(from: &reader))
         case 192: self = .masterKeys
         case 128: self = .deletions(try ListDeletions(from: &reader))
         case 129: self = .chunkStates(try reader.readChunkKeys())
@@ -169,6 +171,7 @@ extension CatalogAnswer: WireMessage {
         case .nodes(let nodes): writer.write(tag: 35) { $0.writeMessages(nodes) }
         case .groupTable(let table): writer.write(tag: 36) { $0.write(table) }
         case .linkKeys(let keys): writer.write(tag: 37) { $0.writeMessages(keys) }
+        case .revokedLinks(let links): writer.write(tag: 96) { $0.write(links) }
         case .deletions(let page): writer.write(tag: 128) { $0.write(page) }
         case .chunkStates(let states): writer.write(tag: 129) { $0.writeMessages(states) }
         case .incarnation(let number): writer.write(tag: 38) { $0.write(number) }
@@ -200,6 +203,7 @@ extension CatalogAnswer: WireMessage {
                     try reader.readBytes(
                         field: "configuration", limit: CatalogLimits.configurationBytes)))
         case 192: self = .masterKeys(try MasterKeys(from: &reader))
+        case 96: self = .revokedLinks(try RevokedLinks(from: &reader))
         case 128: self = .deletions(try DeletionPage(from: &reader))
         case 129:
             self = .chunkStates(

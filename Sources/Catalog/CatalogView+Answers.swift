@@ -45,6 +45,7 @@ extension CatalogView {
         case .doomedManifests(let time, let limit):
             return .doomedManifests(try self.doomedManifests(before: time, limit: limit))
         case .accessKey(let id): return try self.accessKey(id).map { .accessKey($0) } ?? .absent
+        case .revokedLinks(let bucket): return try self.answerRevokedLinks(of: bucket)
         case .slot(let slot): return try self.ownership(of: slot).map { .slot($0) } ?? .absent
         case .deletions(let list): return .deletions(try self.deletions(list))
         case .chunkStates(let keys):

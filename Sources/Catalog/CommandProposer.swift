@@ -68,7 +68,8 @@ extension CatalogOperation {
         case .confirmDeletions(let confirm): .node(confirm.node)
         case .fileBadCopy, .unreadable, .openSession, .createBucket, .deleteBucket, .putObject,
             .deleteObject, .copyObject, .createAccessKey,
-            .deleteAccessKey, .openUpload, .putPart, .completeUpload, .abortUpload,
+            .deleteAccessKey, .revokeLink, .raiseLinkEpoch, .openUpload, .putPart, .completeUpload,
+            .abortUpload,
             .sweepManifest, .bootstrap, .finishBootstrap, .allocateIncarnation, .setLayout,
             .setGroupTable, .addLinkKey, .removeLinkKey:
             .anyNode

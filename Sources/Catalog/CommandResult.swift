@@ -80,6 +80,11 @@ package enum CommandResult: Equatable, Sendable {
     /// Whether nothing of the manifest is left.
     case manifestSwept(isDone: Bool)
 
+    /// It stands on the list, or is over anyway.
+    case linkRevoked
+    /// Links that were made before carry a lower epoch.
+    case linkEpochRaised(VersionID)
+
     case accessKeyCreated
     /// The identity stands already, with other contents.
     case accessKeyTaken

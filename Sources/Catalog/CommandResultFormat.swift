@@ -20,6 +20,7 @@ extension CommandResult: WireMessage {
         case .objectDeleted(let existed): writer.write(existed)
         case .chunkCondemned(let name): writer.write(name)
         case .chunks(let verdicts): writer.writeArray(verdicts) { $0.write($1.rawValue) }
+        case .linkEpochRaised(let epoch): writer.write(epoch.rawValue)
         case .uploadOpened(let id): writer.write(id.rawValue)
         case .partStored(let revision, let time):
             writer.write(revision)
@@ -42,7 +43,7 @@ extension CommandResult: WireMessage {
             .sessionUnknown, .limitReached, .bucketCreated,
             .bucketAlreadyOwned, .bucketTaken, .bucketDeleted, .bucketNotEmpty, .noSuchBucket,
             .bucketReplaced, .preconditionFailed, .noSuchKey, .sourceChanged, .accessKeyCreated,
-            .noSuchUpload, .uploadAborted, .uploadActive,
+            .linkRevoked, .noSuchUpload, .uploadAborted, .uploadActive,
             .accessKeyTaken, .accessKeyDeleted, .bootstrapped, .bootstrapFinished, .nodeRegistered,
             .slotsNotImported, .noSuchSlotMove, .noSuchGroup, .nodeIdentityUsed, .nodeRemoved,
             .linkKeyAdded,
@@ -81,6 +82,8 @@ extension CommandResult: WireMessage {
         case .accessKeyTaken: 28
         case .accessKeyDeleted: 29
         case .bucketReplaced: 30
+        case .linkRevoked: 96
+        case .linkEpochRaised: 97
         case .chunkCondemned: 128
         case .chunks: 129
         case .uploadOpened: 40
@@ -178,6 +181,8 @@ extension CommandResult: WireMessage {
         case 28: .accessKeyTaken
         case 29: .accessKeyDeleted
         case 30: .bucketReplaced
+        case 96: .linkRevoked
+        case 97: .linkEpochRaised(VersionID(rawValue: try reader.read()))
         case 128: .chunkCondemned(try ChunkName(from: &reader))
         case 129: .chunks(try reader.readVerdicts())
         default: nil

@@ -29,6 +29,7 @@ extension EntryApplication {
         let uploads = try self.view.uploads(of: name, limit: most + 1)
         guard uploads.count <= most else { return .bucketNotEmpty }
         for upload in uploads { try self.end(upload) }
+        if bucket.links.revokedCount > 0 { try self.dropRevokedLinks(of: name) }
         self.setBucket(name, nil)
         try self.countSecret(bucket.wrappedKey, isAdded: false)
         self.delete(CatalogFamilies.rows, CatalogKeys.bucket(name, of: bucket.owner))

@@ -84,6 +84,9 @@ struct EntryApplication {
             return try self.complete(complete, versionBase: versionBase)
         case .abortUpload(let abort): return try self.abort(abort)
         case .sweepManifest(let doomed): return try self.sweep(doomed)
+        case .revokeLink(let revoke): return try self.revoke(revoke, versionBase: versionBase)
+        case .raiseLinkEpoch(let bucket):
+            return try self.raiseLinkEpoch(of: bucket, versionBase: versionBase)
         case .createAccessKey(let key): return try self.create(key)
         case .deleteAccessKey(let id): return try self.deleteAccessKey(id)
         case .condemnChunks(let condemn): return try self.condemn(condemn)

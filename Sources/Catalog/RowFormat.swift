@@ -59,6 +59,7 @@ extension Bucket: WireMessage {
         writer.write(self.owner)
         writer.write(self.created)
         writer.writeBytes(self.wrappedKey)
+        writer.write(self.links)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
@@ -70,7 +71,8 @@ extension Bucket: WireMessage {
         let key = try reader.readBytes(
             field: "wrapped bucket key", limit: CatalogLimits.wrappedBytes)
         self.init(
-            name: name, version: version, owner: owner, created: created, wrappedKey: Array(key))
+            name: name, version: version, owner: owner, created: created, wrappedKey: Array(key),
+            links: try BucketLinks(from: &reader))
     }
 }
 

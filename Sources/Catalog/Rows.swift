@@ -92,16 +92,19 @@ package struct Bucket: Equatable, Sendable {
     package let created: Timestamp
     /// The bucket's own key, sealed under the master key; empty where it was left out.
     package let wrappedKey: [UInt8]
+    package let links: BucketLinks
 
+    /// - Parameter links: nil: as they are when the bucket was just made.
     package init(
         name: BucketName, version: VersionID, owner: OwnerID, created: Timestamp,
-        wrappedKey: [UInt8]
+        wrappedKey: [UInt8], links: BucketLinks? = nil
     ) {
         self.name = name
         self.version = version
         self.owner = owner
         self.created = created
         self.wrappedKey = wrappedKey
+        self.links = links ?? BucketLinks(epoch: version)
     }
 
     package var withoutKey: Bucket { self.with(wrappedKey: []) }
@@ -109,7 +112,13 @@ package struct Bucket: Equatable, Sendable {
     func with(wrappedKey: [UInt8]) -> Bucket {
         Bucket(
             name: self.name, version: self.version, owner: self.owner, created: self.created,
-            wrappedKey: wrappedKey)
+            wrappedKey: wrappedKey, links: self.links)
+    }
+
+    func with(links: BucketLinks) -> Bucket {
+        Bucket(
+            name: self.name, version: self.version, owner: self.owner, created: self.created,
+            wrappedKey: self.wrappedKey, links: links)
     }
 }
 

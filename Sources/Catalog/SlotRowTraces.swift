@@ -41,7 +41,8 @@ struct SlotRowTraces: Equatable {
             _ = try DoomedParts(decoding: value)
             let name = try CatalogKeys.doomedManifest(ofKey: row.key)
             self.index = [CatalogKeys.doomedManifestAge(name)]
-        case .manifestReferences, .uploads, .uploadListings, .fingerprints, .heads, .manifests:
+        case .manifestReferences, .uploads, .uploadListings, .fingerprints, .heads, .manifests,
+            .revokedLinks:
             break
         }
     }

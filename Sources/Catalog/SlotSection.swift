@@ -22,6 +22,7 @@ package enum SlotSection: UInt8, CaseIterable, Comparable, Sendable {
     case fingerprints = 10
     case heads = 11
     case manifests = 12
+    case revokedLinks = 13
 
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
@@ -30,7 +31,7 @@ package enum SlotSection: UInt8, CaseIterable, Comparable, Sendable {
         case .heads: CatalogFamilies.heads
         case .manifests: CatalogFamilies.manifests
         case .buckets, .accessKeys, .chunks, .manifestReferences, .uploads, .uploadProgress,
-            .uploadListings, .completedUploads, .doomedManifests, .fingerprints:
+            .uploadListings, .completedUploads, .doomedManifests, .fingerprints, .revokedLinks:
             CatalogFamilies.rows
         }
     }
@@ -48,6 +49,7 @@ package enum SlotSection: UInt8, CaseIterable, Comparable, Sendable {
         case .completedUploads: .completedUpload
         case .doomedManifests: .doomedManifest
         case .fingerprints: .fingerprint
+        case .revokedLinks: .revokedLink
         case .heads, .manifests: nil
         }
     }
@@ -57,7 +59,8 @@ package enum SlotSection: UInt8, CaseIterable, Comparable, Sendable {
         switch self {
         case .buckets, .accessKeys, .chunks, .uploadProgress, .completedUploads, .doomedManifests:
             true
-        case .manifestReferences, .uploads, .uploadListings, .fingerprints, .heads, .manifests:
+        case .manifestReferences, .uploads, .uploadListings, .fingerprints, .heads, .manifests,
+            .revokedLinks:
             false
         }
     }

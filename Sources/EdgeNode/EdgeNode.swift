@@ -40,7 +40,7 @@ package final class EdgeNode: Sendable {
             s3: S3Door(access: access, authenticator: authenticator, region: settings.region),
             links: LinkDoor(
                 environment: environment, access: access, cluster: cluster,
-                authenticator: authenticator),
+                authenticator: authenticator, registry: registry),
             metrics: EdgeMetrics(registry), logger: self.logger,
             requestTimeout: settings.requestTimeout)
         self.plain = HTTPServer(environment, settings: settings.http, responder: router)

@@ -8,6 +8,7 @@ import ObjectAccess
 import ObjectExchange
 import Primitives
 import Signing
+import Telemetry
 
 /// Serves signed links: whoever holds one may do what it says, and needs no account. An edge checks
 /// links by public keys alone; to make one it asks a meta node.
@@ -21,23 +22,31 @@ package struct LinkDoor: Sendable {
     let authenticator: RequestAuthenticator
     let keys: LinkKeyRing
     let proven = ProvenLinks()
+    let scopes: LinkScopes
+    private let metrics: LinkMetrics
 
     package init(
         environment: any Environment, access: ObjectAccess, cluster: ClusterClient,
-        authenticator: RequestAuthenticator
+        authenticator: RequestAuthenticator, registry: MetricsRegistry
     ) {
         self.environment = environment
         self.access = access
         self.cluster = cluster
         self.authenticator = authenticator
         self.keys = LinkKeyRing(environment: environment, source: cluster)
+        self.scopes = LinkScopes(environment: environment, source: access)
+        self.metrics = LinkMetrics(registry)
     }
 
     package func respond(to exchange: DoorExchange) async {
         do throws(S3Refusal) {
             let rawPath = exchange.head.path.dropFirst(Self.pathPrefix.count)
             if exchange.head.method == .post {
-                try await self.makeLink(rawPath, exchange)
+                switch try LinkCall(rawQuery: exchange.head.query) {
+                case .make: try await self.makeLink(rawPath, exchange)
+                case .revokeLink: try await self.revokeLink(exchange)
+                case .revokeAll: try await self.revokeAllLinks(rawPath, exchange)
+                }
             } else {
                 try await self.follow(rawPath, exchange)
             }
@@ -56,18 +65,18 @@ package struct LinkDoor: Sendable {
         let request = LinkRequest(
             method: exchange.head.method.description, rawPath: rawPath,
             client: IPAddress(exchange.request.remoteAddress.host), now: now)
-        // The denylist is not kept yet: links end by their expiry, with their key or their bucket.
+        if let refusal = link.refusal(of: request) { throw self.refused(refusal) }
         // The bucket is asked for only once all else holds.
-        let verdict = link.verdict(on: request, epochs: link.policy.epochs, isRevoked: false)
-        if case .refused(let refusal) = verdict { throw S3Refusal(of: refusal) }
         let (bucket, key) = try Self.target(rawPath)
-        let current: Bucket
+        let scope: LinkScope
         do throws(AccessFault) {
-            current = try await self.access.knownBucket(bucket, deadline: exchange.deadline)
+            scope = try await self.scopes.scope(of: bucket, deadline: exchange.deadline)
         } catch { throw S3Refusal(of: error) }
-        guard link.policy.epochs == Self.epochs(of: current) else {
-            throw S3Refusal(of: LinkRefusal.staleEpoch)
+        let isRevoked = scope.revoked.contains(link.policy.id.rawValue)
+        if let refusal = link.withdrawal(epochs: scope.epochs, isRevoked: isRevoked) {
+            throw self.refused(refusal)
         }
+        self.metrics.allowed()
         switch exchange.head.method {
         case .get, .head:
             var answer = ObjectAnswer()
@@ -84,24 +93,29 @@ package struct LinkDoor: Sendable {
 
     /// What a link to a bucket is bound to: that very bucket. One that is made by the same name later
     /// may be another person's, and opens to none of the earlier links.
-    package static func epochs(of bucket: Bucket) -> LinkEpochs {
-        LinkEpochs(bucket: Epoch(bucket.version.rawValue), maker: Epoch(0))
+    package static func epochs(of links: BucketLinks) -> LinkEpochs {
+        LinkEpochs(bucket: Epoch(links.epoch.rawValue), maker: Epoch(0))
+    }
+
+    private func refused(_ refusal: LinkRefusal) -> S3Refusal {
+        self.metrics.refused(refusal)
+        return S3Refusal(of: refusal)
     }
 
     /// The link in the query, if a key of this cluster made it.
-    private func authenticLink(_ exchange: DoorExchange) async throws(S3Refusal) -> Link {
+    func authenticLink(_ exchange: DoorExchange) async throws(S3Refusal) -> Link {
         let read: Link?
         do throws(LinkRefusal) {
             read = try Link.read(rawQuery: Array(exchange.head.query ?? []))
-        } catch { throw S3Refusal(of: error) }
+        } catch { throw self.refused(error) }
         guard let link = read else { throw S3Refusal(.accessDenied) }
         let keys = try await self.keys.current(exchange)
         guard let key = keys[link.policy.keyID] else {
-            throw S3Refusal(of: LinkRefusal.unknownKey(link.policy.keyID))
+            throw self.refused(.unknownKey(link.policy.keyID))
         }
         if self.proven.contains(link, by: key) { return link }
         guard link.isAuthentic({ key.isValid(signature: $0, of: $1) }) else {
-            throw S3Refusal(of: LinkRefusal.badSignature)
+            throw self.refused(.badSignature)
         }
         self.proven.insert(link, by: key)
         return link

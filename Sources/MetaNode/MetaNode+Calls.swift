@@ -205,7 +205,7 @@ extension GroupState {
     /// query walks over rows.
     func answerFromCache(_ query: CatalogQuery) -> CatalogAnswer? {
         switch query {
-        case .buckets, .objects, .manifestParts, .uploads, .uploadParts, .abandonedUploads,
+        case .buckets, .objects, .revokedLinks, .manifestParts, .uploads, .uploadParts, .abandonedUploads,
             .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
             return nil
         case .object, .manifest, .upload, .deduplicated, .bucket, .accessKey, .slot, .session,

@@ -18,7 +18,7 @@ package final class ObjectAccess: Sendable {
     let budget: ByteBudget
     package let readBudget: ReadBudget
     /// Buckets seen lately with their keys, so that not every request asks for them.
-    private let buckets: FactCache<BucketName, OpenBucket, AccessFault>
+    let buckets: FactCache<BucketName, OpenBucket, AccessFault>
     /// The current versions of objects that were asked for lately.
     let heads: ObjectHeads
 

@@ -63,8 +63,15 @@ package struct Link: Equatable, Sendable {
 
     /// The parameters to append to a URL.
     package var query: String {
-        "\(Self.policyParameter)=\(Base64.encodeForURL(self.policy.encoded()))"
-            + "&\(Self.signatureParameter)=\(Base64.encodeForURL(self.signature))"
+        self.parameters.map { "\($0.name)=\($0.value)" }.joined(separator: "&")
+    }
+
+    /// None of them needs to be escaped in a URL.
+    package var parameters: [(name: String, value: String)] {
+        [
+            (Self.policyParameter, Base64.encodeForURL(self.policy.encoded())),
+            (Self.signatureParameter, Base64.encodeForURL(self.signature)),
+        ]
     }
 
     /// Whether the link key's holder made this link. The answer never changes, so an edge may
@@ -84,26 +91,36 @@ package struct Link: Equatable, Sendable {
     package func verdict(
         on request: LinkRequest, epochs: LinkEpochs, isRevoked: Bool
     ) -> LinkVerdict {
+        let refusal =
+            self.refusal(of: request) ?? self.withdrawal(epochs: epochs, isRevoked: isRevoked)
+        return refusal.map { .refused($0) } ?? .allowed
+    }
+
+    /// Why the link does not allow a request, by what it says itself.
+    package func refusal(of request: LinkRequest) -> LinkRefusal? {
         let policy = self.policy
         let now = request.now.seconds
         if now + Self.allowedSkewSeconds < policy.notBeforeSeconds {
-            return .refused(.notYetValid(fromSeconds: policy.notBeforeSeconds))
+            return .notYetValid(fromSeconds: policy.notBeforeSeconds)
         }
-        if now >= policy.expirySeconds {
-            return .refused(.expired(atSeconds: policy.expirySeconds))
-        }
+        if now >= policy.expirySeconds { return .expired(atSeconds: policy.expirySeconds) }
         guard let needed = LinkMethods(method: request.method), policy.methods.contains(needed)
-        else { return .refused(.wrongMethod) }
+        else { return .wrongMethod }
         guard let target = LinkTarget(rawPath: request.rawPath), target.matches(policy.path) else {
-            return .refused(.wrongPath)
+            return .wrongPath
         }
         if let network = policy.network {
             guard let client = request.client, network.contains(client) else {
-                return .refused(.wrongNetwork)
+                return .wrongNetwork
             }
         }
-        guard policy.epochs == epochs else { return .refused(.staleEpoch) }
-        return isRevoked ? .refused(.revoked) : .allowed
+        return nil
+    }
+
+    /// Why the link holds no longer, by what the cluster has said since it was made.
+    package func withdrawal(epochs: LinkEpochs, isRevoked: Bool) -> LinkRefusal? {
+        if self.policy.epochs != epochs { return .staleEpoch }
+        return isRevoked ? .revoked : nil
     }
 
     static func message(of policy: LinkPolicy) -> [UInt8] { Self.domain + policy.encoded() }

@@ -157,9 +157,18 @@ extension SimulatedClient {
         of machine: SimulatedNode,
         _ work: @escaping @Sendable (FileClient) async throws(FileClientFault) -> Value
     ) async -> Answer<Value> {
-        let edge = SocketAddress(host: machine.host, port: SimulatedIdentities.edgePort)
+        await self.atDoor(of: machine, work)?.mapError { AccessFault($0) }
+    }
+
+    /// Has a client on the laptop speak with one machine's edge; nil when nobody will ever say what
+    /// became of it.
+    package func atDoor<Value: Sendable>(
+        of machine: SimulatedNode,
+        _ work: @escaping @Sendable (FileClient) async throws(FileClientFault) -> Value
+    ) async -> Result<Value, FileClientFault>? {
         var options = FileClientOptions(
-            edges: [EdgeAddress(edge)], accessKey: self.cluster.credentials.accessKey,
+            edges: [EdgeAddress(Self.edge(of: machine))],
+            accessKey: self.cluster.credentials.accessKey,
             secret: Redacted(self.cluster.credentials.secret))
         options.attempts.mostRounds = 1
         let environment = self.cluster.laptop.environment
@@ -169,9 +178,14 @@ extension SimulatedClient {
                 environment, loop: environment.simulatedLoops[0], options: checked)
             defer { client.close() }
             do throws(FileClientFault) { return .success(try await work(client)) } catch {
-                return .failure(AccessFault(error))
+                return .failure(error)
             }
         }
+    }
+
+    /// Where a machine's edge listens.
+    package static func edge(of machine: SimulatedNode) -> SocketAddress {
+        SocketAddress(host: machine.host, port: SimulatedIdentities.edgePort)
     }
 }
 

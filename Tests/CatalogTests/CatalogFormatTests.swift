@@ -9,7 +9,11 @@ import Wire
         let bootstrap = try SystemTests.bootstrap()
         return [
             .openSession(client),
-            .createBucket(create(photos)), .deleteBucket(photos), put("a", if: .matches(tag("x"))),
+            .createBucket(create(photos)), .deleteBucket(photos), .raiseLinkEpoch(photos),
+            .revokeLink(
+                RevokeLink(
+                    bucket: photos, link: RevokedLink(expirySeconds: 5, number: 4))),
+            put("a", if: .matches(tag("x"))),
             put("b", chunks: [chunk(1), chunk(2, exceptions: [NodeID(3)])]),
             copy("b", VersionID(rawValue: 5), to: "c", attributes: ObjectAttributes()),
             delete("a", if: .present),
@@ -73,7 +77,8 @@ import Wire
         .bootstrappedBefore(unwrap(ClusterID(bytes: Array(0..<16)))), .bootstrapFinished,
         .nodeRegistered, .nodeIdentityUsed, .incarnation(3), .layoutSet(LayoutVersion(1)),
         .layoutChanged(current: LayoutVersion(2)), .groupTableSet(version: 3),
-        .groupTableChanged(current: 4), .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved,
+        .groupTableChanged(current: 4), .linkRevoked,
+        .linkEpochRaised(VersionID(rawValue: 9)), .linkKeyAdded, .linkKeyTaken, .linkKeyRemoved,
         .wrongMasterKey, .wrappingKeySet(generation: 2), .wrappingKeyKept(generation: 3),
         .secretsRewrapped(count: 64), .masterKeyRetired, .masterKeyNeeded,
         .chunkCondemned(chunk(3).name), .chunks([.done, .referenced, .lost]),
@@ -108,7 +113,7 @@ import Wire
         .nodes, .groupTable, .linkKeys, .incarnation,
         .deletions(
             ListDeletions(node: NodeID(3), after: chunkKey(1), limit: 9, isDiskFull: true)),
-        .chunkStates([chunkKey(1), chunkKey(2)]),
+        .chunkStates([chunkKey(1), chunkKey(2)]), .revokedLinks(photos),
     ]
 
     static func answers() throws -> [CatalogAnswer] {
@@ -125,7 +130,9 @@ import Wire
             entityTag: head.entityTag, checksums: [])
         let bucket = Bucket(
             name: photos, version: VersionID(rawValue: 5), owner: alice,
-            created: Timestamp(milliseconds: 1), wrappedKey: [1])
+            created: Timestamp(milliseconds: 1), wrappedKey: [1],
+            links: BucketLinks(
+                epoch: VersionID(rawValue: 6), revision: VersionID(rawValue: 7), revokedCount: 1))
         return [
             .slotNotOwned(Epoch(1)), .absent, .noSuchBucket, .object(head, nil),
             .object(head, .chunks([chunk(1)])), .manifest(.chunks([])), .bucket(bucket),
@@ -149,6 +156,9 @@ import Wire
             .buckets([bucket], of: SlotTally(photosSlots)),
             .objects(
                 ObjectPage(objects: [listed], commonPrefixes: [[1]], next: .after([2]))),
+            .revokedLinks(
+                RevokedLinks(
+                    links: bucket.links, revoked: [RevokedLink(expirySeconds: 5, number: 4)])),
             .accessKey(bootstrap.firstAccessKey), .slot(.owned(Epoch(1), versionBase: 2)),
             .slot(.released(Epoch(2), versionFloor: 3)),
             .session(
@@ -413,6 +423,8 @@ import Wire
     private static let goldenBucket = [
         "01" + "06000000" + "70686f746f73" + "0100010000000000" + "05000000" + "616c696365",
         "0500000000000000" + "02000000" + "0102",
+        // links: epoch, revision, none revoked
+        "0100010000000000" + "0100010000000000" + "00000000",
     ].joined()
 
     private static let goldenChunk = [

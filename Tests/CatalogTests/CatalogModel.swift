@@ -62,6 +62,10 @@ struct CatalogModel {
             self.buckets[name] = nil
             self.uploads = self.uploads.filter { $0.key.bucket != name }
             return .bucketDeleted
+        case .revokeLink(let revoke):
+            return self.buckets[revoke.bucket] == nil ? .noSuchBucket : .linkRevoked
+        case .raiseLinkEpoch(let name):
+            return self.buckets[name] == nil ? .noSuchBucket : .linkEpochRaised(version)
         case .putObject(let put): return self.put(put, as: version, at: time)
         case .copyObject(let copy): return self.copy(copy, as: version, at: time)
         case .deleteObject(let delete):

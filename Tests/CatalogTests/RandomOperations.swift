@@ -30,7 +30,7 @@ struct RandomOperations {
     mutating func operation(_ model: CatalogModel) -> CatalogOperation {
         let bucket = self.one(of: self.buckets)
         let key = self.one(of: self.keys)
-        switch self.number(0...24) {
+        switch self.number(0...27) {
         case 0, 1:
             let owner = self.one(of: [alice, bob])
             return .createBucket(create(bucket, owner: owner))
@@ -59,6 +59,12 @@ struct RandomOperations {
                     isImplicit: self.once(in: 3)))
         case 15...20: return self.putPart(model)
         case 21...23: return self.completeUpload(model)
+        case 24, 25:
+            let link = RevokedLink(
+                expirySeconds: Int64(self.number(1_000...1_500)),
+                number: UInt64(self.number(0...9)))
+            return .revokeLink(RevokeLink(bucket: bucket, link: link))
+        case 26: return .raiseLinkEpoch(bucket)
         default: return .abortUpload(AbortUpload(upload: self.upload(model)))
         }
     }

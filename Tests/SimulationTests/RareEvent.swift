@@ -32,7 +32,7 @@ struct RareEvent: Sendable, CustomTestStringConvertible {
     static let all: [RareEvent] = [
         .handoffWrite, .hedgedRead, .condemnedCommit, .sessionHit, .indexRebuilt,
         .certificateRefused, .frameRefused, .snapshotInstalled, .streamReset, .fillRefused,
-        .staleSlot, .clockHandover,
+        .staleSlot, .clockHandover, .withdrawnLink,
     ]
 }
 
