@@ -8,9 +8,28 @@ struct Leadership: Sendable {
     /// The first entry of the term. Before it is applied nothing is known to be committed, and the
     /// configuration does not change (Ongaro, raft-dev, July 2015).
     var firstIndex = LogIndex.zero
+    /// Whom leadership is to go to. Ended by a new leader, by the voter's word that it would not
+    /// take over, or by the time of an election timeout.
+    var handover: Handover?
+
     /// To whom leadership is being handed over. No proposal is taken meanwhile, so that the
     /// follower can catch up.
-    var successor: NodeID?
+    var successor: NodeID? { self.handover.flatMap { $0.hasBegun ? $0.node : nil } }
+
+    struct Handover: Sendable {
+        let node: NodeID
+        /// Since the voter was asked, an answer of it has come that says that it would take over.
+        private(set) var hasBegun = false
+        /// Ticks since the voter was asked, or since it has begun.
+        var elapsed = 0
+
+        init(to node: NodeID) { self.node = node }
+
+        mutating func begin() {
+            self.hasBegun = true
+            self.elapsed = 0
+        }
+    }
 }
 
 /// Reads on their way to an index (thesis §6.4).

@@ -20,6 +20,12 @@ package struct Progress: Sendable {
     package internal(set) var next: LogIndex
     /// Whether anything was heard since the last look (CheckQuorum).
     package internal(set) var isRecentlyActive = false
+    /// The same at that look.
+    var wasActiveBefore = false
+
+    /// Whether the follower would stand for election if it was asked to, as it last said in this
+    /// term; false before it has said anything.
+    package internal(set) var mayTakeOver = false
 
     /// The commit index last told in an append.
     var toldCommit: LogIndex = .zero
@@ -51,6 +57,11 @@ package struct Progress: Sendable {
         case .replicate: return self.window.isFull && !self.owesProbe
         case .snapshot: return true
         }
+    }
+
+    mutating func activityChecked() {
+        self.wasActiveBefore = self.isRecentlyActive
+        self.isRecentlyActive = false
     }
 
     mutating func becomeProbe() {

@@ -38,8 +38,9 @@ package enum RaftInput: Sendable {
     /// one follows by itself, whoever leads then. `Effects.proposals` answers the ticket with the
     /// place of the first.
     case changeConfiguration(voters: [NodeID], learners: [NodeID], ticket: UInt64)
-    /// Hand leadership over to this voter. Ignored unless leading, and for who does not vote or will
-    /// not when the change under way is over; given up after an election timeout.
+    /// Hand leadership over to this voter, when it says that it would take over. Ignored unless
+    /// leading, for who does not vote or will not when the change under way is over, and while a
+    /// handover is under way; given up when the voter says no, and after an election timeout.
     case transferLeadership(to: NodeID)
     /// Stand for election now, unless leading. At the start of a group its preferred voter may be
     /// told so, and a group of one, to save the timeout; where others hear a leader, none of them

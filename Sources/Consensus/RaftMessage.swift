@@ -25,7 +25,8 @@ package struct RaftMessage: Hashable, Sendable {
         case appendRefused(AppendRefused)
         case heartbeat(Heartbeat)
         case heartbeatAnswer(HeartbeatAnswer)
-        /// "Stand for election at once": the leader hands over (thesis §3.10).
+        /// "Stand for election at once": the leader hands over (thesis §3.10). Whoever would not is
+        /// heard at once, by a heartbeat's answer that says so.
         case timeoutNow
         /// "Your term is over": the answer to a request of an older term.
         case newerTerm
@@ -146,8 +147,13 @@ package struct Heartbeat: Hashable, Sendable {
 package struct HeartbeatAnswer: Hashable, Sendable {
     /// That of the heartbeat.
     package let readPosition: UInt64
+    /// The sender would stand for election at once if it was asked to: see `timeoutNow`.
+    package let mayTakeOver: Bool
 
-    package init(readPosition: UInt64) { self.readPosition = readPosition }
+    package init(readPosition: UInt64, mayTakeOver: Bool) {
+        self.readPosition = readPosition
+        self.mayTakeOver = mayTakeOver
+    }
 }
 
 /// A state of the group that the sender holds ready to be fetched.

@@ -57,6 +57,7 @@ extension RaftMessage: WireMessage {
             if let chain = heartbeat.chain { writer.write(chain) }
         case .heartbeatAnswer(let answer):
             writer.write(answer.readPosition)
+            writer.write(answer.mayTakeOver)
         case .snapshotOffer(let offer):
             writer.write(offer.snapshot.rawValue)
             writer.write(offer.anchor.position)
@@ -115,7 +116,11 @@ extension RaftMessage: WireMessage {
                     previous: try reader.readIndex(), hint: try reader.readPosition(),
                     hasLostEntries: try reader.readBool(field: "has lost entries")))
         case .heartbeat: .heartbeat(try Self.readHeartbeat(from: &reader))
-        case .heartbeatAnswer: .heartbeatAnswer(HeartbeatAnswer(readPosition: try reader.read()))
+        case .heartbeatAnswer:
+            .heartbeatAnswer(
+                HeartbeatAnswer(
+                    readPosition: try reader.read(),
+                    mayTakeOver: try reader.readBool(field: "may take over")))
         case .timeoutNow: .timeoutNow
         case .newerTerm: .newerTerm
         case .snapshotOffer:

@@ -35,6 +35,7 @@ extension RaftReplica {
                 1,
                 min(
                     self.configuration.electionTicks - self.electionElapsed,
+                    self.ticksUntilHandoverEnds,
                     self.configuration.heartbeatTicks - self.leadership.heartbeatElapsed))
         }
     }
@@ -71,16 +72,22 @@ extension RaftReplica {
     private mutating func tickAsLeader() {
         if self.electionElapsed >= self.configuration.electionTicks {
             self.electionElapsed = 0
-            self.leadership.successor = nil
             guard self.hasQuorumAnswered() else {
                 self.becomeFollower(in: self.term, of: nil)
                 return
             }
         }
+        self.leadership.handover?.elapsed += 1
+        if self.ticksUntilHandoverEnds <= 0 { self.leadership.handover = nil }
         self.leadership.heartbeatElapsed += 1
         if self.leadership.heartbeatElapsed >= self.configuration.heartbeatTicks {
             self.sendPeriodicHeartbeats()
         }
+    }
+
+    /// A handover gets the time of one election timeout to begin, and one to succeed.
+    private var ticksUntilHandoverEnds: Int {
+        self.leadership.handover.map { self.configuration.electionTicks - $0.elapsed } ?? .max
     }
 
     mutating func beat() {
@@ -100,7 +107,7 @@ extension RaftReplica {
         let verdict = self.quorum.verdict { node in
             node == self.node || self.leadership.progress[node]?.isRecentlyActive == true
         }
-        for peer in self.peers { self.leadership.progress[peer]?.isRecentlyActive = false }
+        for peer in self.peers { self.leadership.progress[peer]?.activityChecked() }
         return verdict == .won
     }
 
@@ -271,17 +278,37 @@ extension RaftReplica {
 
     // MARK: Handing over (thesis §3.10)
 
+    /// Whether we stand when a leader asks us to.
+    var mayTakeOver: Bool { self.mayStand && self.candidacy == .eager }
+
+    /// Asks the voter first whether it would take over: one that is recovering, whose state is being
+    /// fetched or whose clock is wrong acknowledges like any other and does not stand, and proposals
+    /// would be refused for nothing meanwhile.
+    ///
+    /// A handover that has begun is left alone and not prolonged, so that whoever goes on asking for
+    /// handovers does not keep the group from its work.
     mutating func transferLeadership(to node: NodeID) {
         guard self.role == .leader, self.leadership.progress[node] != nil,
-            self.members.voters.contains(node)
+            self.members.voters.contains(node), self.leadership.successor == nil
         else { return }
-        self.leadership.successor = node
-        // From here on, the time of one election timeout is what the handover gets.
-        self.electionElapsed = 0
+        self.leadership.handover = Leadership.Handover(to: node)
+        self.sendHeartbeat(to: node, isUrgent: true)
+    }
+
+    /// A voter has said whether it would take over.
+    mutating func mayTakeOver(_ mayTakeOver: Bool, says peer: NodeID) {
+        self.leadership.progress[peer]?.mayTakeOver = mayTakeOver
+        guard let handover = self.leadership.handover, handover.node == peer else { return }
+        guard mayTakeOver else {
+            self.leadership.handover = nil
+            return
+        }
+        if !handover.hasBegun { self.leadership.handover?.begin() }
         self.handOverWhenReady()
     }
 
-    /// Tells the successor to stand once it holds the whole log.
+    /// Tells the successor to stand once it holds the whole log, and again with each of its answers:
+    /// the first word may have been lost.
     mutating func handOverWhenReady() {
         guard let successor = self.leadership.successor,
             self.leadership.progress[successor]?.match == self.log.last.index
@@ -289,8 +316,13 @@ extension RaftReplica {
         self.send(.timeoutNow, to: successor)
     }
 
-    mutating func takeOver() {
-        guard self.role == .follower, self.mayStand, self.candidacy == .eager else { return }
+    mutating func takeOver(from leader: NodeID) {
+        guard self.role == .follower else { return }
+        guard self.mayTakeOver else {
+            self.send(
+                .heartbeatAnswer(HeartbeatAnswer(readPosition: 0, mayTakeOver: false)), to: leader)
+            return
+        }
         self.campaign(isHandover: true)
     }
 }

@@ -115,8 +115,8 @@ extension RaftReplica {
             newcomer.isRecentlyActive = true
             self.leadership.progress[peer] = known[peer] ?? newcomer
         }
-        if let successor = self.leadership.successor, !self.members.voters.contains(successor) {
-            self.leadership.successor = nil
+        if let handover = self.leadership.handover, !self.members.voters.contains(handover.node) {
+            self.leadership.handover = nil
         }
         // Fewer voters may have reached what more had not.
         self.commitWhatAQuorumHolds()

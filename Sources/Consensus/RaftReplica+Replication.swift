@@ -151,17 +151,20 @@ extension RaftReplica {
     }
 
     mutating func sendHeartbeats() {
-        for peer in self.peers {
-            guard let progress = self.leadership.progress[peer] else { continue }
-            // No further than the follower is known to be: it may hold other entries beyond.
-            let commit = min(progress.match, self.commit)
-            let position = self.leadership.reads.position
-            let heartbeat = Heartbeat(
-                commit: commit, chain: self.log.anchor(at: commit)?.chain, readPosition: position,
-                isUrgent: progress.confirmedRead < position || progress.state != .replicate
-                    || progress.match < self.log.last.index)
-            self.send(.heartbeat(heartbeat), to: peer)
-        }
+        for peer in self.peers { self.sendHeartbeat(to: peer) }
+    }
+
+    /// - Parameter isUrgent: whether the answer is waited for, whatever else there is to say.
+    mutating func sendHeartbeat(to peer: NodeID, isUrgent: Bool = false) {
+        guard let progress = self.leadership.progress[peer] else { return }
+        // No further than the follower is known to be: it may hold other entries beyond.
+        let commit = min(progress.match, self.commit)
+        let position = self.leadership.reads.position
+        let heartbeat = Heartbeat(
+            commit: commit, chain: self.log.anchor(at: commit)?.chain, readPosition: position,
+            isUrgent: isUrgent || progress.confirmedRead < position
+                || progress.state != .replicate || progress.match < self.log.last.index)
+        self.send(.heartbeat(heartbeat), to: peer)
     }
 
     mutating func heartbeatAnswered(_ answer: HeartbeatAnswer, by peer: NodeID) {
@@ -171,6 +174,7 @@ extension RaftReplica {
         let wasProbeDue = self.leadership.progress[peer]?.isProbeDue == true
         self.leadership.progress[peer]?.heartbeatAnswered(
             readPosition: answer.readPosition, last: self.log.last.index)
+        self.mayTakeOver(answer.mayTakeOver, says: peer)
         if wasProbeDue { self.probeAfterSnapshot(peer) }
         self.confirmReads()
     }
@@ -218,8 +222,10 @@ extension RaftReplica {
             self.commit = max(self.commit, heartbeat.commit)
         }
         self.send(
-            .heartbeatAnswer(HeartbeatAnswer(readPosition: heartbeat.readPosition)), to: leader,
-            canWait: !heartbeat.isUrgent)
+            .heartbeatAnswer(
+                HeartbeatAnswer(
+                    readPosition: heartbeat.readPosition, mayTakeOver: self.mayTakeOver)),
+            to: leader, canWait: !heartbeat.isUrgent)
     }
 
     mutating func follow(_ append: Append, from leader: NodeID) {

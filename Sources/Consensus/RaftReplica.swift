@@ -219,7 +219,7 @@ package struct RaftReplica: Sendable {
         case .appendRefused(let answer): self.appendRefused(answer, by: from)
         case .heartbeat(let heartbeat): self.follow(heartbeat, from: from)
         case .heartbeatAnswer(let answer): self.heartbeatAnswered(answer, by: from)
-        case .timeoutNow: self.takeOver()
+        case .timeoutNow: self.takeOver(from: from)
         case .newerTerm: break
         case .snapshotOffer(let offer): self.follow(offer, from: from)
         }

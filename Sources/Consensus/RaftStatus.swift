@@ -20,6 +20,8 @@ package struct RaftStatus: Sendable {
     package let waitingReads: Int
     /// Whether the log holds a configuration that is not applied yet.
     package let isChanging: Bool
+    /// Who is to take over, while proposals are refused for it.
+    package let handingOverTo: NodeID?
     /// The followers, in order; empty unless leading.
     package let peers: [Peer]
 
@@ -28,7 +30,10 @@ package struct RaftStatus: Sendable {
         package let state: Progress.State
         package let match: LogIndex
         package let next: LogIndex
+        /// It was heard from within the last two election timeouts.
         package let isRecentlyActive: Bool
+        /// It is recently active, and would take over, as it last said.
+        package let mayTakeOver: Bool
     }
 }
 
@@ -51,11 +56,14 @@ extension RaftReplica {
             unappliedBytes: self.log.sizeBytes(after: self.applied, through: self.log.last.index),
             waitingReads: self.leadership.reads.waiting,
             isChanging: !self.log.configurations.isEmpty,
+            handingOverTo: self.leadership.successor,
             peers: self.peers.compactMap { node in
                 self.leadership.progress[node].map {
                     RaftStatus.Peer(
                         node: node, state: $0.state, match: $0.match, next: $0.next,
-                        isRecentlyActive: $0.isRecentlyActive)
+                        isRecentlyActive: $0.isRecentlyActive || $0.wasActiveBefore,
+                        mayTakeOver: $0.mayTakeOver
+                            && ($0.isRecentlyActive || $0.wasActiveBefore))
                 }
             })
     }

@@ -32,7 +32,10 @@ enum MembershipPlan {
         }
         if wish.contains(status.node) { return .change(voters: wish, learners: []) }
         // Whoever is to take over must vote already, or it could not lead.
-        let heirs = wish.filter { members.voters.contains($0) && Self.hasCaughtUp($0, status) }
+        let heirs = wish.filter { node in
+            members.voters.contains(node) && Self.hasCaughtUp(node, status)
+                && status.peers.contains { $0.node == node && $0.mayTakeOver }
+        }
         if let heir = heirs.first { return .handOver(to: heir) }
         // All who vote are to go: the newcomers come first.
         guard members.voters.allSatisfy({ !wish.contains($0) }) else { return nil }

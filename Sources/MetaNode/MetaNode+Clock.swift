@@ -72,7 +72,7 @@ extension MetaNode {
         guard self.isClockOff, driver.replica.role == .leader else { return false }
         let best = driver.replica.status.peers
             .filter {
-                $0.isRecentlyActive && self.hasRoom($0.node) && self.clock.mayLead($0.node)
+                $0.mayTakeOver && self.hasRoom($0.node) && self.clock.mayLead($0.node)
                     && self.isSound($0.node, in: driver)
             }
             .max { ($0.match, $1.node) < ($1.match, $0.node) }

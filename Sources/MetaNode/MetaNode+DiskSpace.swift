@@ -143,7 +143,7 @@ extension MetaNode {
         else { return false }
         let best = driver.replica.status.peers
             .filter {
-                $0.isRecentlyActive && self.hasRoom($0.node) && self.isSound($0.node, in: driver)
+                $0.mayTakeOver && self.hasRoom($0.node) && self.isSound($0.node, in: driver)
             }
             .max { ($0.match, $1.node) < ($1.match, $0.node) }
         guard let best else { return false }

@@ -36,7 +36,8 @@ extension MetaNode {
         guard status.role == .leader,
             let preferred = self.preferredLeader(of: driver.group), preferred != self.node,
             let peer = status.peers.first(where: { $0.node == preferred }),
-            peer.state == .replicate, self.hasRoom(preferred), self.clock.mayLead(preferred),
+            peer.state == .replicate, peer.mayTakeOver, self.hasRoom(preferred),
+            self.clock.mayLead(preferred),
             self.isSound(preferred, in: driver),
             peer.match.rawValue + Self.handBackLagEntries >= status.commit.rawValue
         else {

@@ -166,7 +166,7 @@ extension MetaNode {
     func handOverFenced(_ driver: GroupDriver) -> Bool {
         guard driver.isFenced, driver.replica.role == .leader else { return false }
         let best = driver.replica.status.peers
-            .filter { $0.isRecentlyActive && driver.audit.finding(of: $0.node) != .same }
+            .filter { $0.mayTakeOver && driver.audit.finding(of: $0.node) != .same }
             .max { ($0.match, $1.node) < ($1.match, $0.node) }
         guard let best else { return false }
         self.post(.transfer(driver.group, to: best.node))

@@ -212,7 +212,7 @@ package actor MetaNode {
             guard let driver = self.groups[group], driver.replica.status.role == .leader else {
                 continue
             }
-            let best = driver.replica.status.peers.filter(\.isRecentlyActive)
+            let best = driver.replica.status.peers.filter(\.mayTakeOver)
                 .max { ($0.match, $1.node) < ($1.match, $0.node) }
             if let best { self.post(.transfer(group, to: best.node)) }
         }

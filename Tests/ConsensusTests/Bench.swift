@@ -50,6 +50,13 @@ struct Bench {
             term: self.replica.term.rawValue)
     }
 
+    /// Answers a heartbeat.
+    mutating func answer(mayTakeOver: Bool = true, from: UInt32) {
+        self.receive(
+            .heartbeatAnswer(HeartbeatAnswer(readPosition: 0, mayTakeOver: mayTakeOver)),
+            from: from, term: self.replica.term.rawValue)
+    }
+
     mutating func append(
         _ entries: [Entry], after previous: LogAnchor = .zero, commit: UInt64 = 0,
         from: UInt32 = 2, term: UInt64

@@ -28,6 +28,7 @@ enum Describe {
         case .heartbeatAnswer(let answer):
             "alive term=\(message.term)"
                 + (answer.readPosition > 0 ? " read=\(answer.readPosition)" : "")
+                + (answer.mayTakeOver ? "" : " stays")
         case .timeoutNow: "timeout-now term=\(message.term)"
         case .newerTerm: "newer-term term=\(message.term)"
         case .snapshotOffer(let offer): "offer term=\(message.term) state=\(offer.anchor)"

@@ -319,7 +319,7 @@ struct FollowerTests {
         case 6: return .appendAccepted(AppendAccepted(match: index()))
         case 7: return .appendRefused(AppendRefused(previous: index(), hint: position()))
         case 8: return .heartbeat(Heartbeat(commit: index(), readPosition: small()))
-        case 9: return .heartbeatAnswer(HeartbeatAnswer(readPosition: small()))
+        case 9: return .heartbeatAnswer(HeartbeatAnswer(readPosition: small(), mayTakeOver: flag))
         case 10:
             let anchor = LogAnchor(position: position(), chain: small())
             return .snapshotOffer(SnapshotOffer(snapshot: SnapshotID(small()), anchor: anchor))

@@ -69,6 +69,7 @@ struct LeaderTests {
         bench.replica.step(.propose(payloads: [large], ticket: 4))
         bench.replica.step(.propose(payloads: [large], ticket: 5))
         bench.replica.step(.transferLeadership(to: NodeID(2)))
+        bench.answer(from: 2)
         bench.replica.step(.propose(payloads: [[1]], ticket: 6))
         #expect(
             bench.settle().proposals.map(\.outcome) == [
@@ -79,17 +80,110 @@ struct LeaderTests {
             ])
     }
 
+    @Test func `a leader goes on proposing until its successor says that it would take over`() {
+        var bench = Bench()
+        bench.lead()
+        bench.accept(1, from: 2)
+        bench.settle()
+        bench.answer(from: 2)
+        bench.replica.step(.transferLeadership(to: NodeID(2)))
+        bench.replica.step(.propose(payloads: [[1]], ticket: 1))
+        let asked = bench.settle()
+        #expect(
+            asked.heartbeats.map(\.message.body) == [
+                .heartbeat(
+                    Heartbeat(
+                        commit: LogIndex(1), chain: bench.replica.chain(at: LogIndex(1)),
+                        readPosition: 0, isUrgent: true))
+            ])
+        #expect(!asked.allMessages.contains(.timeoutNow), "its word of before is not enough")
+        #expect(asked.proposals.map(\.outcome) == [.appended(term: Term(1), first: LogIndex(2))])
+
+        bench.accept(2, from: 2)
+        bench.answer(from: 2)
+        bench.replica.step(.propose(payloads: [[1]], ticket: 2))
+        let handingOver = bench.settle()
+        #expect(handingOver.allMessages.contains(.timeoutNow))
+        #expect(handingOver.proposals.map(\.outcome) == [.refused(.handingOver(to: NodeID(2)))])
+    }
+
+    @Test(arguments: [false, true])
+    func `a successor that would not take over is waited for no longer`(hasBegun: Bool) {
+        var bench = Bench()
+        bench.lead()
+        bench.accept(1, from: 2)
+        bench.replica.step(.transferLeadership(to: NodeID(2)))
+        if hasBegun { bench.answer(from: 2) }
+        bench.answer(mayTakeOver: false, from: 2)
+        // Another's word does not bring it back.
+        bench.answer(from: 3)
+        bench.answer(from: 2)
+        bench.replica.step(.propose(payloads: [[1]], ticket: 1))
+        #expect(
+            bench.settle().proposals.map(\.outcome) == [
+                .appended(term: Term(1), first: LogIndex(2))
+            ])
+        #expect(bench.replica.status.peers.map(\.mayTakeOver) == [true, true])
+    }
+
+    @Test func `a follower says whether it would take over, and says no when it is told to`() {
+        var bench = Bench(node: 2)
+        for (candidacy, mayTakeOver) in [
+            (Candidacy.eager, true), (.reluctant, false), (.barred, false),
+        ] {
+            let says = RaftMessage.Body.heartbeatAnswer(
+                HeartbeatAnswer(readPosition: 0, mayTakeOver: mayTakeOver))
+            bench.replica.step(.candidacy(candidacy))
+            bench.receive(
+                .heartbeat(Heartbeat(commit: .zero, readPosition: 0)), from: 1, term: 1)
+            #expect(bench.settle().allMessages == [says])
+            guard !mayTakeOver else { continue }
+            bench.receive(.timeoutNow, from: 1, term: 1)
+            #expect(bench.settle().allMessages == [says])
+        }
+        bench.replica.step(.candidacy(.eager))
+        bench.replica.loseState()
+        bench.receive(.timeoutNow, from: 1, term: 1)
+        #expect(
+            bench.settle().allMessages == [
+                .heartbeatAnswer(HeartbeatAnswer(readPosition: 0, mayTakeOver: false))
+            ])
+    }
+
+    /// However often it is asked to hand over, and with the quorum checked all the while.
     @Test func `a handover that does not succeed is given up after an election timeout`() {
         var bench = Bench()
         bench.lead()
         bench.accept(1, from: 3)
-        bench.replica.step(.transferLeadership(to: NodeID(2)))
-        bench.tick(10)
+        bench.settle()
+        func transfer() {
+            bench.replica.step(.transferLeadership(to: NodeID(2)))
+            bench.answer(from: 2)
+        }
+        transfer()
+        for _ in 0..<9 {
+            bench.tick(1)
+            transfer()
+        }
         bench.replica.step(.propose(payloads: [[1]], ticket: 1))
+        #expect(bench.replica.ticksUntilDue == 1)
+        bench.tick(1)
+        bench.replica.step(.propose(payloads: [[1]], ticket: 2))
         #expect(
             bench.replica.drain().proposals.map(\.outcome) == [
-                .appended(term: Term(1), first: LogIndex(2))
+                .refused(.handingOver(to: NodeID(2))),
+                .appended(term: Term(1), first: LogIndex(2)),
             ])
+    }
+
+    @Test func `a leader that only waits to hand over still sees that nobody answers`() {
+        var bench = Bench()
+        bench.lead()
+        for _ in 0..<20 {
+            bench.replica.step(.transferLeadership(to: NodeID(2)))
+            bench.tick(1)
+        }
+        #expect(bench.replica.role == .follower)
     }
 
     @Test func `a probed follower gets one append, a followed one as many as its window holds`() {
@@ -158,7 +252,7 @@ struct LeaderTests {
         #expect(bench.replica.drain().loads == [])
         bench.tick(2)
         bench.receive(
-            .heartbeatAnswer(HeartbeatAnswer(readPosition: 0)), from: 3, term: 1)
+            .heartbeatAnswer(HeartbeatAnswer(readPosition: 0, mayTakeOver: true)), from: 3, term: 1)
         #expect(bench.replica.drain().loads == [load])
     }
 
@@ -196,7 +290,7 @@ struct LeaderTests {
         #expect(effects.heartbeats.map(\.to) == [NodeID(2), NodeID(3)])
 
         bench.receive(
-            .heartbeatAnswer(HeartbeatAnswer(readPosition: 1)), from: 2, term: 1)
+            .heartbeatAnswer(HeartbeatAnswer(readPosition: 1, mayTakeOver: true)), from: 2, term: 1)
         let answers = bench.replica.drain().reads
         #expect(answers.map(\.ticket) == [1, 2])
         #expect(answers.allSatisfy { $0.outcome == .ready(LogIndex(1)) })
@@ -225,7 +319,7 @@ struct LeaderTests {
         bench.replica.step(.readIndex(ticket: 1))
         bench.settle()
         bench.receive(
-            .heartbeatAnswer(HeartbeatAnswer(readPosition: 1)), from: 2, term: 0)
+            .heartbeatAnswer(HeartbeatAnswer(readPosition: 1, mayTakeOver: true)), from: 2, term: 0)
         #expect(bench.replica.drain().reads.isEmpty)
     }
 }

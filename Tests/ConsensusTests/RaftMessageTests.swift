@@ -68,8 +68,8 @@ struct RaftMessageTests {
                 + "0101" + "0900000000000000"
         ),
         (
-            message(.heartbeatAnswer(HeartbeatAnswer(readPosition: 5))),
-            "0109" + "0300000000000000" + "02000000" + "0500000000000000"
+            message(.heartbeatAnswer(HeartbeatAnswer(readPosition: 5, mayTakeOver: true))),
+            "0109" + "0300000000000000" + "02000000" + "0500000000000000" + "01"
         ),
         (message(.timeoutNow), "010a" + "0300000000000000" + "02000000"),
         (message(.newerTerm), "010b" + "0300000000000000" + "02000000"),
