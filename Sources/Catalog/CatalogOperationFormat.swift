@@ -30,12 +30,12 @@ extension CatalogOperation: WireMessage {
         case .finishBootstrap: writer.write(UInt8(33))
         case .allocateIncarnation: writer.write(UInt8(35))
         case .setLayout(let set):
-            writer.write(tag: 36) {
+            writer.write(tag: 177) {
                 $0.write(set.expected.rawValue)
                 $0.write(set.layout)
             }
         case .setGroupTable(let set):
-            writer.write(tag: 37) {
+            writer.write(tag: 178) {
                 $0.write(set.expected)
                 $0.write(set.table)
             }
@@ -77,13 +77,6 @@ extension CatalogOperation: WireMessage {
         case 32: self = .bootstrap(try Bootstrap(from: &reader))
         case 33: self = .finishBootstrap
         case 35: self = .allocateIncarnation
-        case 36:
-            let expected = LayoutVersion(try reader.read())
-            self = .setLayout(SetLayout(expected: expected, layout: try Layout(from: &reader)))
-        case 37:
-            let expected = try reader.read(UInt64.self)
-            self = .setGroupTable(
-                SetGroupTable(expected: expected, table: try GroupTable(from: &reader)))
         case 38: self = .addLinkKey(try LinkKey(from: &reader))
         case 39:
             self = .removeLinkKey(
@@ -106,6 +99,13 @@ extension CatalogOperation: WireMessage {
         case 168: self = .moveSlots(try MoveSlots(from: &reader))
         case 169: self = .advanceSlotMove(try AdvanceSlotMove(from: &reader))
         case 176: self = .registerNode(try NodeRecord(from: &reader))
+        case 177:
+            let expected = LayoutVersion(try reader.read())
+            self = .setLayout(SetLayout(expected: expected, layout: try Layout(from: &reader)))
+        case 178:
+            let expected = try reader.read(UInt64.self)
+            self = .setGroupTable(
+                SetGroupTable(expected: expected, table: try GroupTable(from: &reader)))
         case 192: self = .setWrappingKey(try SetWrappingKey(from: &reader))
         case 193:
             self = .rewrapSecrets(

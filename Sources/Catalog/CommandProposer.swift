@@ -4,7 +4,8 @@ internal import Wire
 /// Who may propose a command. Most are for any node of the cluster; what decides over the life of
 /// chunks is not: a stolen edge's keys must not delete what others stored, nor a store that has lost
 /// its mind more than what it holds itself and no manifest names. Nor is who the nodes are: who is
-/// removed stays so for ever.
+/// removed stays so for ever. Nor is where things lie: a layout or a table of groups that is wrong
+/// hides what is stored, or has it copied to the wrong nodes.
 package enum CommandProposer: Equatable, Sendable {
     case anyNode
     /// The group's leader, of its own accord: nobody may ask it to.
@@ -60,18 +61,18 @@ extension CatalogOperation {
     package var proposer: CommandProposer {
         switch self {
         case .authoriseDeletions, .forgetChunks, .correctReferences, .setWrappingKey,
-            .rewrapSecrets, .retireMasterKey, .releaseSlots, .retainSlots, .dropRows:
+            .rewrapSecrets, .retireMasterKey, .releaseSlots, .retainSlots, .dropRows,
+            .setGroupTable:
             .leader
         case .adoptSlots, .clearImport, .importRows, .advanceSlotMove: .metaNode
-        case .moveSlots, .registerNode: .operator
+        case .moveSlots, .registerNode, .setLayout: .operator
         case .condemnChunks(let condemn): condemn.holder.map { .node($0) } ?? .leader
         case .confirmDeletions(let confirm): .node(confirm.node)
         case .fileBadCopy, .unreadable, .openSession, .createBucket, .deleteBucket, .putObject,
             .deleteObject, .copyObject, .createAccessKey,
             .deleteAccessKey, .revokeLink, .raiseLinkEpoch, .openUpload, .putPart, .completeUpload,
-            .abortUpload,
-            .sweepManifest, .bootstrap, .finishBootstrap, .allocateIncarnation, .setLayout,
-            .setGroupTable, .addLinkKey, .removeLinkKey:
+            .abortUpload, .sweepManifest, .bootstrap, .finishBootstrap, .allocateIncarnation,
+            .addLinkKey, .removeLinkKey:
             .anyNode
         }
     }

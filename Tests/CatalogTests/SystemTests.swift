@@ -178,6 +178,27 @@ import Wire
                 == .groupTableChanged(current: 1))
     }
 
+    /// A node's keys may be stolen with the node.
+    @Test func `who the nodes are and where things lie is not for every node to say`() throws {
+        let bootstrap = try Self.bootstrap()
+        let operations: [CatalogOperation] = [
+            .setLayout(SetLayout(expected: .none, layout: bootstrap.layout)),
+            .setGroupTable(SetGroupTable(expected: 0, table: bootstrap.groupTable)),
+            .registerNode(bootstrap.nodes[0]), .allocateIncarnation,
+        ]
+        let proposers: [CommandProposer] = [.operator, .leader, .operator, .anyNode]
+        // As a meta node tells it from the bytes of a call, with a session's command or without.
+        for identity in [
+            nil, CommandIdentity(session: client, sequence: 1, firstUnacknowledged: 1),
+        ] {
+            #expect(
+                try operations.map {
+                    try CatalogCommand.proposer(
+                        ofEncoded: CatalogCommand(identity: identity, operation: $0).encoded)
+                } == proposers)
+        }
+    }
+
     @Test func `link keys come and go, up to their limit`() throws {
         let group = CatalogGroup(.system)
         func linkKey(_ number: Int, public byte: UInt8 = 1) -> LinkKey {
