@@ -32,29 +32,43 @@ struct MadeGoodTests {
 
     @Test func `a put whose answer was lost is not done again`() throws {
         try Stage(seed: 15).tell { stage in
-            let leader = try await stage.leader()
-            let edge = stage.others(than: leader)[0]
-            let (first, once) = (try key("first"), try key("once"))
-            // So that the edge knows all that a put needs, and its first question is the put itself.
-            try await stage.succeed { await $0.put(first, bytes(100), through: edge) }
-            // What the leader says no longer reaches the edge; what the edge asks reaches it.
-            stage.simulator.network.partition([leader], from: [edge], .oneWay)
-            let loop = stage.simulator.loop
-            loop.spawn {
-                do { try await loop.sleep(for: .seconds(4)) } catch {}
+            let edge = try await stage.putUnheard(for: .seconds(4)) { _, _ in
                 stage.simulator.network.heal()
-            }
-            // Had the retry been taken for a new command, it would find the object of the first.
-            let answer = await stage.client.put(once, bytes(100), .absent, through: edge)
-            guard case .success = answer else {
-                Issue.record("\(answer as Any)")
-                return
             }
             let retries = try #require(stage.cluster.node(on: edge)).cluster.counters.retries
             #expect(retries.value > 0)
             #expect(stage.sum(of: "holdfast_meta_session_hits_total") > 0)
-            let found = try await stage.succeed { await $0.get(once, through: leader) }
-            #expect(found.body == bytes(100))
         }
+    }
+}
+
+extension Stage {
+    /// Puts what may be put but once, through an edge that hears nothing of the leader, which does
+    /// as it is asked; after so long `mend` is to end that. The put succeeds, and is there. Had its
+    /// retry been taken for a new command, it would have found the object of the first, and failed.
+    ///
+    /// - Returns: the edge.
+    func putUnheard(
+        for span: Duration,
+        mend: @escaping @Sendable (_ leader: SimulatedNode, _ edge: SimulatedNode) -> Void
+    ) async throws -> SimulatedNode {
+        let leader = try await self.leader()
+        let edge = self.others(than: leader)[0]
+        let (first, once) = (try key("first"), try key("once"))
+        // So that the edge knows all that a put needs, and its first question is the put itself.
+        try await self.succeed { await $0.put(first, bytes(100), through: edge) }
+        // What the leader says no longer reaches the edge; what the edge asks reaches it, and what
+        // the others need to commit it reaches them.
+        self.simulator.network.partition([leader], from: [edge], .oneWay)
+        let loop = self.simulator.loop
+        loop.spawn {
+            do { try await loop.sleep(for: span) } catch {}
+            mend(leader, edge)
+        }
+        let answer = await self.client.put(once, bytes(100), .absent, through: edge)
+        guard case .success = answer else { throw Tired(reason: "\(answer as Any)") }
+        let found = try await self.succeed { await $0.get(once, through: edge) }
+        #expect(found.body == bytes(100))
+        return edge
     }
 }
