@@ -11,6 +11,8 @@ import Testing
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().path
 private let python = root + "/.build/python/bin/python"
+private let awsProgram = root + "/.build/python/bin/aws"
+private let toolScript = root + "/Tests/ClusterTests/stock_tools.py"
 
 extension ClusterTests {
     @Test(
@@ -22,6 +24,48 @@ extension ClusterTests {
             let script = root + "/Tests/ClusterTests/stock_client.py"
             let said = try await fixture.run(python, [script, fixture.directory])
             #expect(said == "everything is as the client expects\n")
+        }
+    }
+
+    @Test(
+        .enabled(
+            if: FileManager.default.isExecutableFile(atPath: awsProgram),
+            "SKIPPED: NO AWS-CLI: ops/python-environment could not install it"))
+    func `aws-cli moves folders and large files over both listeners`() async throws {
+        try await withCluster { fixture in
+            let said = try await fixture.run(python, [toolScript, fixture.directory, "aws"])
+            #expect(said == "aws finds everything as it expects\n")
+        }
+    }
+
+    @Test(
+        .enabled(
+            if: FileManager.default.isExecutableFile(atPath: "/usr/bin/rclone"),
+            "SKIPPED: NO RCLONE: ops/packages test could not install it"))
+    func `rclone moves folders and large files over both listeners`() async throws {
+        try await withCluster { fixture in
+            let said = try await fixture.run("python3", [toolScript, fixture.directory, "rclone"])
+            #expect(said == "rclone finds everything as it expects\n")
+        }
+    }
+
+    @Test func `an edge stands what strangers do to its listeners`() async throws {
+        try await withCluster { fixture in
+            let script = root + "/Tests/ClusterTests/attack.py"
+            let said = try await fixture.run(
+                "python3", [script, fixture.cluster.plan.directory])
+            #expect(said == "the edge has stood it\n")
+        }
+    }
+
+    @Test func `an HTTPS listener resumes sessions and takes over a renewed certificate`()
+        async throws
+    {
+        try await withCluster { fixture in
+            let script = root + "/Tests/ClusterTests/secure_listener.py"
+            let said = try await fixture.run(
+                "python3", [script, fixture.cluster.plan.directory])
+            #expect(said == "the listener is as it should be\n")
         }
     }
 
@@ -40,6 +84,7 @@ extension ClusterTests {
                 #expect(answer.status == .ok)
                 #expect(answer.body == content, "through \(edge)")
             }
+            try await Self.expectRanges(of: link.target, content, fixture)
 
             let edge = fixture.cluster.variables.edges[0]
             let query = try #require(link.target.firstIndex(of: "?"))
@@ -56,6 +101,42 @@ extension ClusterTests {
                 #expect(answer.status == .forbidden, "\(target)")
                 #expect(answer.body != content)
             }
+        }
+    }
+
+    /// Several ranges of what a link gives come as several parts, across the borders of frames.
+    private static func expectRanges(
+        of target: String, _ content: [UInt8], _ fixture: ClusterFixture
+    ) async throws {
+        var fields = FieldBlock()
+        try fields.add("Range", "bytes=250000-250009,65530-65549,0-4,2-9")
+        let edge = fixture.cluster.variables.edges[0]
+        let answer = try await fixture.fetch(target, from: edge, fields)
+        #expect(answer.status == .partialContent)
+        var expected: [UInt8] = []
+        for range in [0..<10, 65_530..<65_550, 250_000..<250_010] {
+            let text = "Content-Range: bytes \(range.lowerBound)-\(range.upperBound - 1)/300000\r\n"
+            let place = answer.body.firstRange(of: Array((text + "\r\n").utf8))
+            let start = try #require(place?.upperBound, "no part \(range)")
+            expected += content[range]
+            #expect(Array(answer.body[start...].prefix(range.count)) == Array(content[range]))
+        }
+        #expect(answer.body.count > expected.count)
+
+        // HEAD tells what GET would, byte for byte but for what is of one answer alone.
+        let whole = try await fixture.fetch(target, from: edge)
+        let head = try await fixture.fetch(target, from: edge, method: .head)
+        #expect(head.status == whole.status && head.body.isEmpty)
+        #expect(Self.lasting(head.fields) == Self.lasting(whole.fields))
+    }
+
+    /// The fields that do not differ from one answer to the next.
+    private static func lasting(_ fields: Fields) -> [String] {
+        (0..<fields.count).map {
+            String(decoding: fields.name(at: $0), as: UTF8.self) + ": "
+                + String(decoding: fields.value(at: $0), as: UTF8.self)
+        }.filter { line in
+            !["date:", "x-amz-request-id:", "cache-control:"].contains { line.hasPrefix($0) }
         }
     }
 
@@ -130,13 +211,15 @@ extension ClusterTests {
 extension ClusterFixture {
     /// What anybody gets who asks an edge for a target, without a key.
     func fetch(
-        _ target: String, from edge: EdgeAddress
-    ) async throws -> (status: Status, body: [UInt8]) {
+        _ target: String, from edge: EdgeAddress, _ fields: FieldBlock = FieldBlock(),
+        method: HTTPSyntax.Method = .get
+    ) async throws -> (status: Status, fields: Fields, body: [UInt8]) {
         let client = HTTPClient(self.environment, loop: self.cluster.loop)
         defer { client.closeUnused() }
-        let request = try OutgoingRequest(.get, target: target, host: edge.host)
+        let request = try OutgoingRequest(method, target: target, host: edge.host, fields: fields)
         let response = try await client.send(
             request, to: edge.endpoint, deadline: self.cluster.loop.now + .seconds(60))
-        return (response.head.status, try await response.collect(limit: 1 << 20))
+        let head = response.head
+        return (head.status, head.fields, try await response.collect(limit: 1 << 20))
     }
 }
