@@ -143,9 +143,8 @@ final class TLSContext: @unchecked Sendable {
         }
         holdfast_ssl_ctx_set_modes(pointer)
         holdfast_ssl_ctx_read_ahead(pointer)
-        // Sessions are not resumed: a ticket outlives the revocation of the certificate behind it.
         holdfast_ssl_ctx_without_session_cache(pointer)
-        SSL_CTX_set_num_tickets(pointer, 0)
+        SSL_CTX_set_num_tickets(pointer, Self.ticketCount(side))
         PeerCheck.install(in: pointer)
         switch side {
         case .server(asksClient: true):
@@ -160,6 +159,18 @@ final class TLSContext: @unchecked Sendable {
     }
 
     deinit { SSL_CTX_free(self.pointer) }
+
+    /// How many tickets a handshake gives, by which a session is resumed (RFC 8446 §4.6.1).
+    ///
+    /// Peers get none: a ticket outlives the revocation of the certificate behind it. Clients of doors
+    /// have no certificate, and get one. It is sealed by a key of this context alone, and nothing is
+    /// kept here for it: another edge, a restart or another certificate means a whole handshake.
+    private static func ticketCount(_ side: Side) -> Int {
+        switch side {
+        case .server(asksClient: false): 1
+        case .server(asksClient: true), .client: 0
+        }
+    }
 
     private func use(_ identity: CertifiedKey) throws(CertificateFault) {
         let certificates = try PEM.certificates(in: identity.certificatePEM)

@@ -64,14 +64,9 @@ package struct JoiningNode: Sendable {
     private func plan(_ node: NodeID, zone: String) -> NewCluster.NodePlan {
         let known = self.identity.configuration
         let base = self.wish.basePort ?? Int(known.edge.port) - Int(known.node.rawValue)
-        func address(_ offset: Int) -> SocketAddress {
-            SocketAddress(
-                host: self.wish.host ?? known.peer.host,
-                port: UInt16(clamping: base + offset + Int(node.rawValue)))
-        }
         return NewCluster.NodePlan(
-            node: node, zone: zone, peer: address(200), edge: address(0), https: address(400),
-            admin: address(100))
+            node: node, zone: zone, host: self.wish.host ?? known.peer.host, base: base,
+            isPlainAnywhere: known.edge.host == known.peer.host && !known.edge.isLoopback)
     }
 
     /// The node's identity. It votes once the groups' logs say so, so it is not among the voters.

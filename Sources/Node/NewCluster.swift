@@ -29,6 +29,27 @@ package struct NewCluster: Sendable {
             self.https = https
             self.admin = admin
         }
+
+        /// Such that clear HTTP, in which signatures and bodies are there for all to read, stays on the
+        /// machine.
+        ///
+        /// - Parameters:
+        ///   - base: node I listens on this and I (HTTP), and 100 (admin), 200 (peers) and 400 (HTTPS)
+        ///     above.
+        ///   - isPlainAnywhere: clear HTTP goes where everything goes.
+        package init(
+            node: NodeID, zone: String, host: String, base: Int, isPlainAnywhere: Bool
+        ) {
+            func address(_ offset: Int) -> SocketAddress {
+                SocketAddress(
+                    host: host, port: UInt16(clamping: base + offset + Int(node.rawValue)))
+            }
+            var edge = address(0)
+            if !isPlainAnywhere, !edge.isLoopback { edge.host = "127.0.0.1" }
+            self.init(
+                node: node, zone: zone, peer: address(200), edge: edge, https: address(400),
+                admin: address(100))
+        }
     }
 
     package enum Fault: Error, Equatable, Sendable {

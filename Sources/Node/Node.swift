@@ -77,6 +77,8 @@ package struct NodeSecurity: Sendable {
     package var peers: any ChannelSecurity
     /// Nil: no HTTPS door.
     package var doors: (any ChannelSecurity)?
+    /// What `doors` is where its files are to be followed.
+    let doorCertificate: DoorCertificate?
     /// Whose certificates `peers` refuses.
     package let revoked: RevokedNodes
 
@@ -86,6 +88,7 @@ package struct NodeSecurity: Sendable {
     ) {
         self.peers = peers
         self.doors = doors
+        self.doorCertificate = doors as? DoorCertificate
         self.revoked = revoked
     }
 
@@ -97,7 +100,7 @@ package struct NodeSecurity: Sendable {
                 identity: identity.node, authority: identity.authority,
                 cluster: identity.configuration.cluster,
                 isRevoked: { revoked.refuses($0) }),
-            doors: try TLSChannelSecurity.doors(certificate: identity.door),
+            doors: try DoorCertificate(identity.door),
             revoked: revoked)
     }
 }
@@ -242,6 +245,12 @@ package final class Node: Sendable {
                 return voters.isEmpty ? configuration.voters : voters
             }
             loop.spawn { await follower.run() }
+        }
+        if let door = security.doorCertificate {
+            let watch = DoorCertificateWatch(
+                identityDirectory: options.identityDirectory, door: door,
+                environment: environment, logger: logger)
+            loop.spawn { await watch.run(on: loop) }
         }
         let edge = try await roles.startEdge(access, cluster, https: security.doors)
         let admin = HTTPServer(

@@ -17,7 +17,7 @@ extension Subcommand {
         name: "init", summary: "make the identities of a new cluster's nodes",
         help: """
             holdfast init --dir DIR --nodes N [--data-groups G] [--base-port P]
-                          [--host ADDRESS]
+                          [--host ADDRESS] [--plain-http]
 
             Makes the identities of a new cluster's nodes, its certificate authority and its
             first access key below DIR, and starts nothing. DIR must be new or empty.
@@ -29,10 +29,14 @@ extension Subcommand {
                                  five nodes
               --base-port P      node I listens on P+I (HTTP), P+400+I (HTTPS), P+100+I (admin)
                                  and P+200+I (peers); 9000 when not given
-              --host ADDRESS     the numeric address of all nodes; 127.0.0.1 when not given
+              --host ADDRESS     the numeric address of all nodes; 127.0.0.1 when not given.
+                                 HTTP without TLS stays on 127.0.0.1 all the same
+              --plain-http       HTTP without TLS listens on that address too: signatures and
+                                 bodies are there for all to read who are on the way
 
             """,
-        parser: OptionParser(values: ["dir", "nodes", "data-groups", "base-port", "host"]),
+        parser: OptionParser(
+            flags: ["plain-http"], values: ["dir", "nodes", "data-groups", "base-port", "host"]),
         run: { options, environment async throws(CommandFault) in
             try await InitCommand(options).run(in: environment)
             return 0
@@ -69,7 +73,8 @@ private struct InitCommand {
         self.dataGroups = dataGroups ?? NewCluster.defaultDataGroups
         self.plans = Self.plans(
             count, basePort: basePort ?? Self.defaultBasePort,
-            host: options.value("host") ?? Self.defaultHost)
+            host: options.value("host") ?? Self.defaultHost,
+            isPlainAnywhere: options.flag("plain-http"))
     }
 
     /// Makes the files, or says why not. Nothing that is there already is touched.
@@ -151,14 +156,13 @@ extension InitCommand {
         return zones[(number - 1) % 3]
     }
 
-    static func plans(_ count: Int, basePort: Int, host: String) -> [NewCluster.NodePlan] {
+    static func plans(
+        _ count: Int, basePort: Int, host: String, isPlainAnywhere: Bool
+    ) -> [NewCluster.NodePlan] {
         (1...count).map { number in
-            func address(_ offset: Int) -> SocketAddress {
-                SocketAddress(host: host, port: UInt16(basePort + offset + number))
-            }
-            return NewCluster.NodePlan(
+            NewCluster.NodePlan(
                 node: NodeID(UInt32(number)), zone: Self.zone(ofNode: number, of: count),
-                peer: address(200), edge: address(0), https: address(400), admin: address(100))
+                host: host, base: basePort, isPlainAnywhere: isPlainAnywhere)
         }
     }
 
@@ -171,18 +175,24 @@ extension InitCommand {
 
     /// What a shell reads with `source`: our own variables, and those of the common S3 tools.
     private func variables(of cluster: NewCluster) -> String {
-        let edges = self.plans.map { "http://\($0.edge)" }
-        let variables = [
-            ("HOLDFAST_EDGES", edges.joined(separator: ",")),
-            ("HOLDFAST_ADMIN", self.plans.map(\.admin.description).joined(separator: ",")),
-            ("HOLDFAST_KEY", cluster.accessKey),
-            ("HOLDFAST_SECRET", cluster.secret),
-            ("HOLDFAST_CA", self.directory + "/authority/ca.pem"),
-            ("AWS_ACCESS_KEY_ID", cluster.accessKey),
-            ("AWS_SECRET_ACCESS_KEY", cluster.secret),
-            ("AWS_DEFAULT_REGION", "holdfast-1"),
-            ("AWS_ENDPOINT_URL", edges[0]),
-        ]
+        let authority = self.directory + "/authority/ca.pem"
+        // From another machine only what is not on the loopback alone can be reached.
+        let edges = self.plans.map { plan in
+            plan.edge.isLoopback && !plan.https.isLoopback
+                ? "https://\(plan.https)" : "http://\(plan.edge)"
+        }
+        let variables =
+            [
+                ("HOLDFAST_EDGES", edges.joined(separator: ",")),
+                ("HOLDFAST_ADMIN", self.plans.map(\.admin.description).joined(separator: ",")),
+                ("HOLDFAST_KEY", cluster.accessKey),
+                ("HOLDFAST_SECRET", cluster.secret),
+                ("HOLDFAST_CA", authority),
+                ("AWS_ACCESS_KEY_ID", cluster.accessKey),
+                ("AWS_SECRET_ACCESS_KEY", cluster.secret),
+                ("AWS_DEFAULT_REGION", "holdfast-1"),
+                ("AWS_ENDPOINT_URL", edges[0]),
+            ] + (edges[0].hasPrefix("https") ? [("AWS_CA_BUNDLE", authority)] : [])
         return variables.map { "export \($0)=\(Self.quoted($1))\n" }.joined()
     }
 

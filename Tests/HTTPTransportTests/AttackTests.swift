@@ -63,7 +63,6 @@ import Testing
         ("/echo", "", "0000000000000000"),
         ("/echo", "1;", "aaaaaaaaaaaaaaaa"),
         ("/echo", "0\r\n", "X: aaaaaaaaaa\r\n"),
-        ("/ignore", "", "1\r\na\r\n1\r\na\r\n"),
     ])
     func `of what never ends a bounded amount is taken`(
         path: String, start: String, endless: String
@@ -92,6 +91,8 @@ import Testing
         settings.connectionLimit = 50
         try serve(settings: settings) { first, environment, server in
             first.stream.close()
+            try await environment.memoryLoop.sleep(for: .milliseconds(1))
+            #expect(server.connectionCount == 0)
             var flood: [ScriptedClient] = []
             var turnedAway = 0
             for _ in 0..<200 {
@@ -100,8 +101,7 @@ import Testing
                 flood.append(client)
             }
             try await environment.memoryLoop.sleep(for: .seconds(1))
-            #expect(server.connectionCount == 50)
-            #expect(turnedAway <= 150)
+            #expect(server.connectionCount == 50 && turnedAway <= 150)
             try await environment.memoryLoop.sleep(for: .seconds(13))
             #expect(server.connectionCount == 0)
             try await Self.stillServes(environment)
