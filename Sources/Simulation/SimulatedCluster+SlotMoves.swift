@@ -1,15 +1,31 @@
 import Catalog
 import ClusterClient
 import IORuntime
+import MetaNode
 import Node
 import Primitives
 import SimulatedRuntime
+import Wire
 
 /// Slots that move while a story goes on, as an operator would have it.
 extension SimulatedCluster {
     /// Asks group 0 to move slots; nil where nobody decides that now.
     package func moveSlots(_ slots: SlotRange, to group: GroupID) async -> CommandResult? {
-        await self.decide(.moveSlots(MoveSlots(slots: slots, to: group)))
+        guard let machine = await self.leader(of: .system), let meta = self.node(on: machine)?.meta
+        else { return nil }
+        let command = CatalogCommand(operation: .moveSlots(MoveSlots(slots: slots, to: group)))
+        let answer: ProposeAnswer?? = await self.ask(machine) {
+            await meta.propose(ProposeRequest(group: .system, commands: [command.encoded]))
+        }
+        guard case .applied(_, let results) = answer ?? nil else { return nil }
+        return results.first
+    }
+
+    /// The table as the leader of group 0 has it.
+    package func groupTable() async -> GroupTable? {
+        guard let machine = await self.leader(of: .system), let meta = self.node(on: machine)?.meta
+        else { return nil }
+        return await self.ask(machine) { await meta.knownGroupTable() } ?? nil
     }
 
     /// Whether every move is over, and every edge knows where the slots are, within the limit.

@@ -215,8 +215,6 @@ extension NodeFault {
 package struct SimulatedClusterSettings: Sendable {
     /// One node, or three and more; zones are dealt as in the local cluster.
     package var nodeCount = 5
-    /// Whether nodes beyond the first voters play the meta role too, and may come to vote.
-    package var hasSpareVoters = false
     package var zones = ["a", "a", "b", "b", "c"]
     /// The buckets that clients will make. Groups begin with the slots of these names alone: 65,536
     /// rows on every replica would be most of a short run's work.

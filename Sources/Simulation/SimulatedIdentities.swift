@@ -25,11 +25,9 @@ struct SimulatedIdentities {
         accessKey: "HF0123456789ABCDEF", secret: "secretOfTheSimulatedCluster")
     private let plans: [NewCluster.NodePlan]
     private let buckets: [BucketName]
-    private let hasSpareVoters: Bool
 
     init(_ settings: SimulatedClusterSettings) {
         self.buckets = settings.buckets
-        self.hasSpareVoters = settings.hasSpareVoters
         self.plans = (1...settings.nodeCount).map { number in
             func address(_ port: UInt16) -> SocketAddress {
                 SocketAddress(host: "10.0.0.\(number)", port: port)
@@ -52,13 +50,12 @@ struct SimulatedIdentities {
             secret: self.credentials.secret,
             linkSeed: randomness(Ed25519PrivateKey.seedSizeBytes), master: master,
             partitionBits: Self.partitionBits, randomness: randomness)
-        let bootstrap = self.adapted(whole)
+        let bootstrap = self.owningOnlyWhatIsUsed(whole)
         let voters = NewCluster.voters(of: self.plans)
         let peers = Dictionary(uniqueKeysWithValues: self.plans.map { ($0.node, $0.peer) })
         let none = CertifiedKey(certificatePEM: "", keyPEM: "")
         return self.plans.map { plan in
-            let isVoter = voters.contains(plan.node)
-            let isMeta = isVoter || self.hasSpareVoters
+            let isMeta = voters.contains(plan.node)
             return NodeIdentity(
                 configuration: NodeConfiguration(
                     cluster: cluster, node: plan.node, zone: plan.zone,
@@ -67,13 +64,12 @@ struct SimulatedIdentities {
                     groups: NewCluster.groups()),
                 authority: "", node: none, door: none,
                 masterKeys: isMeta ? MasterKeyRing(master) : nil,
-                bootstrap: isVoter ? bootstrap : nil)
+                bootstrap: isMeta ? bootstrap : nil)
         }
     }
 
-    /// The same cluster, whose groups own no slots but those of the buckets and the access key, and
-    /// whose other nodes may come to vote, if they may.
-    private func adapted(_ whole: Bootstrap) -> Bootstrap {
+    /// The same cluster, whose groups own no slots but those of the buckets and the access key.
+    private func owningOnlyWhatIsUsed(_ whole: Bootstrap) -> Bootstrap {
         let used = Set(self.buckets.map(\.slot) + [whole.firstAccessKey.id.slot]).sorted()
         let slots = used.compactMap { slot in
             whole.groupTable.group(owning: slot).map { group in
@@ -82,13 +78,7 @@ struct SimulatedIdentities {
         }
         return Bootstrap(
             cluster: whole.cluster, firstAccessKey: whole.firstAccessKey,
-            linkKey: whole.linkKey,
-            nodes: whole.nodes.map { record in
-                NodeRecord(
-                    descriptor: record.descriptor, address: record.address,
-                    roles: self.hasSpareVoters ? .all : record.roles)
-            },
-            layout: whole.layout,
+            linkKey: whole.linkKey, nodes: whole.nodes, layout: whole.layout,
             groupTable: GroupTable(
                 version: whole.groupTable.version, groups: whole.groupTable.groups,
                 slots: slots))

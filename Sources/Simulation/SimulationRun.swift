@@ -1,6 +1,5 @@
 import Catalog
 import ChunkStore
-import ClusterClient
 import Consensus
 import IORuntime
 import MetaNode
@@ -34,9 +33,6 @@ package struct SimulationReport: Sendable {
     package let stateComparisons: Int
     /// How often the nodes that run at the end have cut a log.
     package let truncationCount: UInt64
-    /// The version of group 0's table at the end: it began as 1, and counts who came to vote where
-    /// and what slots went where.
-    package let groupTableVersion: UInt64
     /// How many frames the stores of these nodes found changed at rest.
     package let badFrameCount: UInt64
     package let time: Duration
@@ -56,7 +52,6 @@ package struct SimulationReport: Sendable {
             + " unavailable=\(tally.unavailable) unreadable=\(tally.unreadable)"
             + " faults=\(self.faultCount) comparisons=\(self.stateComparisons)"
             + " truncations=\(self.truncationCount) bad_frames=\(self.badFrameCount)"
-            + " table=\(self.groupTableVersion)"
             + " virtual_ms=\(milliseconds) steps=\(self.stepCount)"
             + " trace=\(Hex.encode(withUnsafeBytes(of: self.traceHash.bigEndian) { Array($0) }))"
     }
@@ -83,11 +78,9 @@ package final class SimulationRun {
     package init(seed: UInt64, _ settings: SimulationSettings = SimulationSettings()) throws {
         self.simulator = Simulator(seed: seed)
         var clusterSettings = SimulatedClusterSettings()
-        let plan = SimulationPlan(settings, seed: seed)
-        clusterSettings.nodeCount = plan.machineCount
-        clusterSettings.hasSpareVoters = plan.changesVoters
+        clusterSettings.nodeCount = settings.nodeCount
         self.cluster = try SimulatedCluster(self.simulator, clusterSettings)
-        self.story = SimulationStory(self.cluster, settings, plan)
+        self.story = SimulationStory(self.cluster, settings, seed: seed)
     }
 
     /// What clients did to each object.
@@ -117,12 +110,9 @@ package final class SimulationRun {
         self.judge()
         let report = SimulationReport(
             seed: self.simulator.seed, violations: story.workload.violations + self.violations,
-            tally: story.workload.tally, faultCount: story.plan.faults.events.count,
+            tally: story.workload.tally, faultCount: story.plan.events.count,
             stateComparisons: self.agreement.comparisons,
             truncationCount: self.sum { $0.meta?.counters.truncations.value },
-            groupTableVersion: self.cluster.running.compactMap {
-                self.cluster.node(on: $0)?.cluster.groupTable?.version
-            }.max() ?? 0,
             badFrameCount: self.sum { $0.store?.counters.badFrames.value },
             time: self.simulator.now - Instant(nanoseconds: 0),
             stepCount: self.simulator.stepCount, traceHash: self.simulator.trace.hash)

@@ -6,25 +6,60 @@ import ObjectAccess
 import Primitives
 import SimulatedRuntime
 
-/// What happens in a run, in order, as its plan has it.
+/// What happens in a run, in order, as the seed drew it.
 struct SimulationStory: Sendable {
     let workload: Workload
-    let plan: SimulationPlan
+    let plan: FaultPlan
     private let cluster: SimulatedCluster
     private let settings: SimulationSettings
+    private let rates: FaultRates
+    /// When all machines lose power together; nil where they never do.
+    private let powerCut: Duration?
+    /// The machine whose disk fails a sync, and when: its node is lost for good, because nobody
+    /// knows any more what it holds. Nil where no disk does.
+    private let failingDisk: (machine: Int, time: Duration)?
+    /// The machine on whose disk bits flip where chunks rest. No more than one: until bad copies are
+    /// repaired, a second could take the last good one.
+    private let rottingDisk: Int?
+    /// Whether the bucket moves from group to group meanwhile.
+    private let movesSlots: Bool
+    private let generator: SeededGenerator
 
     /// The time between two bits that flip.
     private static let rotInterval: Duration = .seconds(2)
 
     private var simulator: Simulator { self.cluster.simulator }
 
-    init(_ cluster: SimulatedCluster, _ settings: SimulationSettings, _ plan: SimulationPlan) {
+    init(_ cluster: SimulatedCluster, _ settings: SimulationSettings, seed: UInt64) {
         self.cluster = cluster
         self.settings = settings
-        self.plan = plan
         guard let bucket = BucketName("simulated") else { brokenInvariant("a bucket has a name") }
         self.workload = Workload(
             SimulatedClient(cluster, bucket: bucket), keyCount: settings.keyCount)
+        var generator = SeededGenerator(seed: StableHash.mix(seed))
+        var rates = FaultRates.swarm(&generator)
+        // Not in the plan: it takes its node out for good, where other faults end.
+        rates[.failedSync] = nil
+        self.rates = rates
+        // What a quorum of the voters and the copies of every chunk survive.
+        let survivable = (settings.nodeCount - 1) / 2
+        let hasFailingDisk = survivable > 0 && generator.chance(0.25)
+        self.failingDisk =
+            hasFailingDisk
+            ? (
+                generator.below(settings.nodeCount),
+                generator.duration(in: .zero...(settings.span / 2))
+            ) : nil
+        self.plan = FaultPlan(
+            rates, nodeCount: settings.nodeCount, span: settings.span,
+            maximumDown: survivable - (hasFailingDisk ? 1 : 0), &generator)
+        self.powerCut =
+            generator.chance(0.5) ? generator.duration(in: .zero...settings.span) : nil
+        // With fewer nodes a write is acknowledged at fewer copies than three.
+        let canRot = settings.nodeCount >= 5 && generator.chance(0.5)
+        self.rottingDisk = canRot ? generator.below(settings.nodeCount) : nil
+        self.movesSlots = generator.chance(0.5)
+        self.generator = generator
     }
 
     func tell() async {
@@ -35,7 +70,7 @@ struct SimulationStory: Sendable {
             guard await self.workload.client.makeBucket(within: self.settings.recoveryLimit) else {
                 return self.workload.violate("the bucket could not be made")
             }
-            var generator = self.plan.generator
+            var generator = self.generator
             await self.workload.fill(SeededGenerator(seed: generator.next()))
             try await self.workUnderFaults(&generator)
             guard await self.allJoin() else {
@@ -43,9 +78,6 @@ struct SimulationStory: Sendable {
             }
             guard await self.cluster.slotsRest(within: self.settings.recoveryLimit) else {
                 return self.workload.violate("a move of slots does not end")
-            }
-            guard await self.cluster.votersRest(within: self.settings.recoveryLimit) else {
-                return self.workload.violate("the voters are not what group 0 wants")
             }
             try await self.readBack()
             try await self.auditStores()
@@ -58,7 +90,7 @@ struct SimulationStory: Sendable {
         let director = FaultDirector(self.simulator, self.cluster.machines) {
             self.cluster.start($0)
         }
-        director.prepare(self.plan.rates)
+        director.prepare(self.rates)
         let loop = self.simulator.loop
         let end = self.simulator.now + self.settings.span
         var tasks: [SpawnedTask] = []
@@ -66,7 +98,7 @@ struct SimulationStory: Sendable {
             let seed = SeededGenerator(seed: generator.next())
             tasks.append(loop.spawn { await self.workload.run(until: end, seed) })
         }
-        if let powerCut = self.plan.powerCut {
+        if let powerCut = self.powerCut {
             tasks.append(
                 loop.spawn {
                     do {
@@ -75,7 +107,7 @@ struct SimulationStory: Sendable {
                     } catch { return }
                 })
         }
-        if let failingDisk = self.plan.failingDisk {
+        if let failingDisk {
             self.simulator.allowsTermination = true
             tasks.append(
                 loop.spawn {
@@ -83,25 +115,20 @@ struct SimulationStory: Sendable {
                     self.cluster.machines[failingDisk.machine].disk.failingSync = 0
                 })
         }
-        if let rottingDisk = self.plan.rottingDisk {
+        if let rottingDisk {
             let seed = SeededGenerator(seed: generator.next())
             tasks.append(
                 loop.spawn {
                     await self.rot(self.cluster.machines[rottingDisk].disk, until: end, seed)
                 })
         }
-        if self.plan.movesSlots {
+        if self.movesSlots {
             let (cluster, bucket) = (self.cluster, self.workload.client.bucket)
             let seed = SeededGenerator(seed: generator.next())
             tasks.append(loop.spawn { await cluster.moveSlot(of: bucket, until: end, seed) })
         }
-        if self.plan.changesVoters {
-            let cluster = self.cluster
-            let seed = SeededGenerator(seed: generator.next())
-            tasks.append(loop.spawn { await cluster.changeVoters(until: end, seed) })
-        }
         self.simulator.allowsTermination = self.simulator.allowsTermination || self.mayFill
-        try await director.carryOut(self.plan.faults)
+        try await director.carryOut(self.plan)
         for task in tasks { await task.finished() }
         self.simulator.network.conditions = .local
         for machine in self.cluster.machines { machine.correctWallClock() }
@@ -123,7 +150,7 @@ struct SimulationStory: Sendable {
     }
 
     /// Whether a disk may be full at some time.
-    private var mayFill: Bool { self.plan.faults.events.contains { $0.fault.fillsDisk(of: nil) } }
+    private var mayFill: Bool { self.plan.events.contains { $0.fault.fillsDisk(of: nil) } }
 
     /// Only a node whose disk failed or was full may have ended itself, saying so.
     private func checkTerminations() {
@@ -140,9 +167,9 @@ struct SimulationStory: Sendable {
         _ machine: SimulatedNode, _ termination: SimulatedNode.Termination
     ) -> Bool {
         switch termination.status {
-        case MetaSettings.logFailureStatus: machine.index == self.plan.failingDisk?.machine
+        case MetaSettings.logFailureStatus: machine.index == self.failingDisk?.machine
         case MetaSettings.diskFullStatus:
-            self.plan.faults.events.contains { $0.fault.fillsDisk(of: machine.index) }
+            self.plan.events.contains { $0.fault.fillsDisk(of: machine.index) }
         default: false
         }
     }
@@ -180,11 +207,11 @@ struct SimulationStory: Sendable {
     private func auditStores() async throws {
         let audit = StoreAudit(cluster: self.cluster, bucket: self.workload.client.bucket)
         // A bit that flips may take a record from the index of its store.
-        let stores = self.sound.filter { $0.index != self.plan.rottingDisk }
+        let stores = self.sound.filter { $0.index != self.rottingDisk }
         let findings = try await audit.settle(stores, within: self.settings.recoveryLimit)
         for finding in findings.broken { self.workload.violate(finding) }
         // What was stored or deleted by a clock that was ahead is young until that time has come.
-        guard !self.plan.faults.events.contains(where: \.fault.setsClock) else { return }
+        guard !self.plan.events.contains(where: \.fault.setsClock) else { return }
         for finding in findings.leftover { self.workload.violate(finding) }
     }
 

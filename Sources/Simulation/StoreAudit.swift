@@ -46,7 +46,7 @@ struct StoreAudit: Sendable {
 
     private static let pause: Duration = .milliseconds(250)
 
-    /// - Parameter sound: the machines whose disks hold what they should. The first replica among them
+    /// - Parameter sound: the machines whose disks hold what they should. The first one's replica
     ///   speaks for the group, so the replicas must have come together.
     func findings(_ sound: [SimulatedNode]) async -> Findings {
         var findings = Findings()
@@ -61,7 +61,7 @@ struct StoreAudit: Sendable {
             held[node.identity.configuration.node] = Set(chunks)
         }
         let all = held.values.reduce(into: Set<ChunkKey>()) { $0.formUnion($1) }
-        guard let reference = sound.first(where: { self.state(on: $0) != nil }),
+        guard let reference = sound.first,
             let layout = self.cluster.node(on: reference)?.cluster.layout,
             let known = await self.knowledge(of: reference, about: all.sorted())
         else {
@@ -120,7 +120,10 @@ struct StoreAudit: Sendable {
     private func knowledge(
         of machine: SimulatedNode, about held: [ChunkKey]
     ) async -> Knowledge? {
-        guard let state = self.state(on: machine) else { return nil }
+        guard let node = self.cluster.node(on: machine),
+            let group = node.cluster.group(owning: self.bucket.slot),
+            let state = node.meta?.states[group]
+        else { return nil }
         let environment = machine.environment
         let found: Knowledge?? = await self.cluster.ask(machine) {
             await environment.blocking(.disk) { () -> Knowledge? in
@@ -130,14 +133,6 @@ struct StoreAudit: Sendable {
             }
         }
         return found ?? nil
-    }
-
-    /// A machine's replica of the bucket's group, if it votes there.
-    private func state(on machine: SimulatedNode) -> GroupState? {
-        guard let node = self.cluster.node(on: machine),
-            let group = node.cluster.group(owning: self.bucket.slot)
-        else { return nil }
-        return node.meta?.states[group]
     }
 
     private static func read(

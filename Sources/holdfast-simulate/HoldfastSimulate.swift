@@ -16,8 +16,7 @@ enum HoldfastSimulate {
 
           --seed S     the first seed (default 1)
           --seeds N    how many seeds, counting up (default 1)
-          --nodes N    nodes of the cluster: 1, or 3 and more (default 5); one more in seeds in which
-                       others come to vote
+          --nodes N    nodes of the cluster: 1, or 3 and more (default 5)
           --minutes M  virtual minutes of work and faults (default 1)
           --trace      print every line of the trace to standard error
           --jobs N     worlds to run at once, each in a process of its own (default: as many as the
