@@ -36,6 +36,8 @@ package struct BodyDecoder: Sendable {
 
     private let limits: HeadLimits
     private var state: State
+    /// By how much chunk lines have outweighed what they frame.
+    private var excessLineBytes = 0
 
     /// The fields behind a chunked body, once it has ended. Nothing in them changes the message.
     package private(set) var trailers = Fields.none
@@ -174,12 +176,26 @@ package struct BodyDecoder: Sendable {
                 return .refused(.malformedChunkSize)
             }
         }
+        guard self.isWorthItsLine(size, lineBytes: lineFeed + 1 - position) else {
+            return .refused(.chunkLinesOutweighBody)
+        }
         position = lineFeed + 1
         self.state =
             size == 0
             ? .trailers(HeadScan(hasStartLine: false))
             : .run(remaining: size, then: .chunkEnd)
         return .read
+    }
+
+    /// What a chunk may weigh beside twice its bytes and for nothing.
+    private static let freeLineBytes = 16
+
+    /// Whether lines weigh no more than is fair beside the body. Extensions of a kilobyte around single
+    /// bytes would have us read a thousand times what any limit of a body counts.
+    private mutating func isWorthItsLine(_ size: UInt64, lineBytes: Int) -> Bool {
+        let fair = Self.freeLineBytes + 2 * Int(min(size, UInt64(self.limits.chunkLineBytes)))
+        self.excessLineBytes = max(0, self.excessLineBytes + lineBytes + 2 - fair)
+        return self.excessLineBytes <= self.limits.chunkExcessBytes
     }
 
     private static func readLineEnd(

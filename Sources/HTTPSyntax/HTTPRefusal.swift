@@ -38,6 +38,8 @@ package enum HTTPRefusal: Error, Hashable, Sendable, CaseIterable {
     case malformedHost
     case malformedChunkSize
     case chunkLineTooLong
+    /// The lines of many small chunks, with their extensions, are far more than the body is.
+    case chunkLinesOutweighBody
     /// A chunk's bytes are not followed by CRLF.
     case unterminatedChunk
     case trailersTooLarge
@@ -53,7 +55,8 @@ package enum HTTPRefusal: Error, Hashable, Sendable, CaseIterable {
             .bareLineFeed, .foldedField, .malformedFieldName, .forbiddenByteInField,
             .malformedContentLength, .repeatedContentLength, .contentLengthWithTransferEncoding,
             .repeatedTransferEncoding, .transferEncodingInOldVersion, .missingHost, .repeatedHost,
-            .malformedHost, .malformedChunkSize, .chunkLineTooLong, .unterminatedChunk:
+            .malformedHost, .malformedChunkSize, .chunkLineTooLong, .chunkLinesOutweighBody,
+            .unterminatedChunk:
             .badRequest
         }
     }

@@ -19,7 +19,8 @@ package struct MultipartRanges: Equatable, Sendable {
     /// - Parameters:
     ///   - ranges: not empty each.
     ///   - contentType: of the representation.
-    ///   - boundary: of token characters; not to be foreseen by who wrote the representation.
+    ///   - boundary: of token characters. Lengths, and not a search for it, say where parts end to
+    ///     whoever reads `Content-Range`.
     package init(
         _ ranges: [Range<UInt64>], of size: UInt64, contentType: String, boundary: String
     ) {

@@ -33,7 +33,7 @@ extension ClusterClient: SigningKeySource {}
 
 /// Finds out who signed a request. For Signature Version 4 the keys are those of a day and a region,
 /// fetched from metadata and believed for a second; a signature of version 2 is judged by metadata,
-/// each time. The secrets themselves never come here.
+/// and its verdict believed for as long. The secrets themselves never come here.
 package final class RequestAuthenticator: Sendable {
     private let environment: any Environment
     private let source: any SigningKeySource
@@ -43,6 +43,10 @@ package final class RequestAuthenticator: Sendable {
         lifetime: RequestAuthenticator.keyLifetime, mostFacts: RequestAuthenticator.mostKeys,
         mostAbsences: RequestAuthenticator.mostAbsences)
 
+    private let proofs = FactCache<ProofName, SigV2Proof, ClusterFault>(
+        lifetime: RequestAuthenticator.keyLifetime, mostFacts: RequestAuthenticator.mostProofs,
+        mostAbsences: 0)
+
     /// How long a disabled key may still open something, and a new one be refused where it was tried
     /// before it was made.
     private static let keyLifetime: Duration = .seconds(1)
@@ -50,12 +54,20 @@ package final class RequestAuthenticator: Sendable {
     private static let mostKeys = 10_000
     /// Unknown keys remembered together, so that whoever repeats one costs metadata nothing.
     private static let mostAbsences = 1_000
+    /// Verdicts on signatures of version 2 remembered together, refusals among them.
+    private static let mostProofs = 1_000
     /// What meta nodes take of a region's name.
     private static let regionLimitBytes = 64
 
     private struct KeyName: Hashable {
         let accessKey: String
         let scope: SigV4Scope
+    }
+
+    private struct ProofName: Hashable {
+        let accessKey: String
+        /// Of the text, which may be long, and of the signature behind it.
+        let sha256: [UInt8]
     }
 
     private struct KnownKey {
@@ -160,15 +172,19 @@ package final class RequestAuthenticator: Sendable {
         guard text.count <= SigV2ProofRequest.textLimitBytes else {
             throw S3Refusal(.invalidArgument, "What was signed is too long")
         }
-        let proof: SigV2Proof
+        let name = ProofName(accessKey: accessKey, sha256: SHA256.hash(text + signature))
+        let proof: SigV2Proof?
         do throws(ClusterFault) {
-            proof = try await self.source.sigV2Proof(
-                of: id, over: text, signature: signature, deadline: deadline)
+            proof = try await self.proofs.fact(name, in: self.environment) {
+                () async throws(ClusterFault) -> SigV2Proof? in
+                try await self.source.sigV2Proof(
+                    of: id, over: text, signature: signature, deadline: deadline)
+            }
         } catch { throw S3Refusal(of: error) }
         switch proof {
         case .holds(let owner): return owner
         case .differs: return nil
-        case .unknownKey: throw S3Refusal(of: unknown)
+        case .unknownKey, nil: throw S3Refusal(of: unknown)
         }
     }
 

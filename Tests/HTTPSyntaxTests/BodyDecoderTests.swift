@@ -56,6 +56,38 @@ import Testing
         #expect(refused("0\r\nAbc: 4567\r\n\r\n") == .trailersTooLarge)
     }
 
+    @Test(arguments: [
+        // One byte a chunk is fair, extensions beside large chunks are, and a few long ones.
+        ("1\r\na\r\n", 100_000, true),
+        (
+            "400;chunk-signature=0123456789abcdef\r\n\(String(repeating: "d", count: 1_024))\r\n",
+            500, true
+        ),
+        ("1;\(String(repeating: "x", count: 1_000))\r\na\r\n", 16, true),
+        ("1;\(String(repeating: "x", count: 1_000))\r\na\r\n", 17, false),
+        ("1;\(String(repeating: "x", count: 30))\r\na\r\n", 10_000, false),
+    ])
+    func `chunk lines may not outweigh the body by much`(chunk: String, count: Int, isTaken: Bool) {
+        var decoder = BodyDecoder(.chunked)
+        let bytes = Array(chunk.utf8)
+        for _ in 0..<count {
+            var rest = bytes[...]
+            reading: while true {
+                switch rest.withUnsafeBytes({ decoder.step($0) }) {
+                case .needMore(let consumed):
+                    rest = rest.dropFirst(consumed)
+                    break reading
+                case .bytes(let range): rest = rest.dropFirst(range.upperBound)
+                case .end: Issue.record("the body has no end")
+                case .refused(let refusal):
+                    #expect(refusal == .chunkLinesOutweighBody && !isTaken)
+                    return
+                }
+            }
+        }
+        #expect(isTaken)
+    }
+
     @Test func `what the encoder writes the decoder reads`() {
         var generator = SeededGenerator(seed: 7)
         for _ in 0..<200 {

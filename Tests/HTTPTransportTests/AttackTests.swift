@@ -63,6 +63,7 @@ import Testing
         ("/echo", "", "0000000000000000"),
         ("/echo", "1;", "aaaaaaaaaaaaaaaa"),
         ("/echo", "0\r\n", "X: aaaaaaaaaa\r\n"),
+        ("/ignore", "", "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\na\r\n"),
     ])
     func `of what never ends a bounded amount is taken`(
         path: String, start: String, endless: String
