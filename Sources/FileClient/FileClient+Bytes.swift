@@ -44,7 +44,7 @@ extension FileClient {
             guard answer.body.count <= limit else {
                 throw .answerTooLarge(subject: object.description, limitBytes: limit)
             }
-            let check = Self.check(for: answer.head).updated(with: answer.body)
+            let check = ContentCheck(announcedBy: answer.head.fields).updated(with: answer.body)
             guard let mismatch = check.mismatch else { return answer.body }
             guard answers < TransferBounds.mostCorruptedAnswers else {
                 throw .corrupted(

@@ -1,4 +1,3 @@
-import Cryptography
 import HTTPSyntax
 import HTTPTransport
 import IORuntime
@@ -11,17 +10,16 @@ extension FileClient {
     /// An object that cannot be fetched is reported, counted in `progress.filesFailed`, and the
     /// others go on; a fault that would befall all of them ends the transfer and is thrown.
     ///
-    /// - Parameter sync: whether each file survives a power cut before the next begins.
     package func get(
-        _ path: RemotePath, into directory: String, sync: Bool = false,
+        _ path: RemotePath, into directory: String, options: TransferOptions = TransferOptions(),
         progress: TransferProgress, report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws(FileClientFault) {
         let stop = TransferStop()
         let fetch: @Sendable (ListedObject) async -> Void = { object in
             do throws(FileClientFault) {
-                try await self.get(
-                    object, askedFor: path, into: directory, sync: sync, progress: progress)
-                progress.finished()
+                let isBrought = try await self.get(
+                    object, askedFor: path, into: directory, options, progress)
+                if isBrought { progress.finished() }
             } catch {
                 progress.failed(bytes: object.sizeBytes)
                 if error.befallsAll { stop.end(with: error) } else { report(.failed(error)) }
@@ -30,28 +28,33 @@ extension FileClient {
         var foundAny = false
         if !path.isBucket, !path.isFolder, let object = try await self.head(path) {
             foundAny = true
-            progress.found(files: 1, bytes: object.sizeBytes)
-            await fetch(object)
+            if options.filter.wants(CopyPlan.filteredName(of: object.key, below: path)) {
+                progress.found(files: 1, bytes: object.sizeBytes)
+                await fetch(object)
+            }
         }
         var token: String?
         repeat {
             let page = try await self.list(path.with(key: path.folderPrefix), after: token)
             token = page.next
-            progress.found(
-                files: page.objects.count, bytes: page.objects.reduce(0) { $0 + $1.sizeBytes })
+            let wanted = page.objects.filter {
+                options.filter.wants(CopyPlan.filteredName(of: $0.key, below: path))
+            }
+            progress.found(files: wanted.count, bytes: wanted.reduce(0) { $0 + $1.sizeBytes })
             if token == nil { progress.foundAll() }
             foundAny = foundAny || !page.objects.isEmpty
-            await self.inParallel(page.objects, until: stop, fetch)
+            await self.inParallel(wanted, until: stop, fetch)
             if let fault = stop.fault { throw fault }
         } while token != nil
         // An empty bucket is a sound answer; a misspelt name is not.
         if !foundAny, !path.isBucket { throw .nothingThere(path) }
     }
 
+    /// False when the file is there already, and is to be left alone then.
     private func get(
-        _ object: ListedObject, askedFor path: RemotePath, into directory: String, sync: Bool,
-        progress: TransferProgress
-    ) async throws(FileClientFault) {
+        _ object: ListedObject, askedFor path: RemotePath, into directory: String,
+        _ options: TransferOptions, _ progress: TransferProgress
+    ) async throws(FileClientFault) -> Bool {
         let remote = path.with(key: object.key)
         let place: DownloadName.Place
         do throws(DownloadName.Refusal) {
@@ -61,11 +64,47 @@ extension FileClient {
         }
         switch place {
         case .file(let name):
-            try await self.get(remote, as: name, in: directory, sync: sync, progress: progress)
+            return try await self.get(
+                remote, sizeBytes: object.sizeBytes, as: name, in: directory, options, progress)
         case .folder(let name):
             try await PartialDownload.makeFolders(
                 PartialDownload.folders(of: name + "/"), in: directory, self.environment)
+            return true
         }
+    }
+
+    private func get(
+        _ remote: RemotePath, sizeBytes: UInt64, as name: String, in directory: String,
+        _ options: TransferOptions, _ progress: TransferProgress
+    ) async throws(FileClientFault) -> Bool {
+        let isLarge = sizeBytes > self.options.partBytes ?? PartPlan.wholeLimitBytes
+        guard isLarge || options.verifies || options.skipsSame else {
+            try await self.slots.holding { () async throws(FileClientFault) in
+                try await self.get(
+                    remote, as: name, in: directory, sync: options.syncs, progress: progress)
+            }
+            return true
+        }
+        guard let facts = try await self.facts(remote) else { throw .nothingThere(remote) }
+        let path = "\(directory)/\(name)"
+        if options.skipsSame, try await self.isSame(path, as: facts) {
+            progress.foundSame(bytes: facts.sizeBytes)
+            return false
+        }
+        if options.verifies, facts.check.isNone { throw .uncheckable(remote) }
+        if isLarge {
+            try await PartDownload(self, facts, as: name, in: directory, progress)
+                .run(sync: options.syncs)
+        } else {
+            try await self.slots.holding { () async throws(FileClientFault) in
+                try await self.get(
+                    remote, as: name, in: directory, sync: options.syncs, progress: progress)
+            }
+        }
+        if options.verifies, try await !self.isSame(path, as: facts) {
+            throw .differs(path: path, remote)
+        }
+        return true
     }
 
     /// Gets one object in constant memory and checks it against the checksum that the edge
@@ -145,9 +184,10 @@ extension FileClient {
         for object: RemotePath, goingOnWith partial: PartialDownload
     ) -> EdgeRequest {
         var request = EdgeRequest(.get, object)
+        request.fields = [Self.tellChecksums]
         // Without a version to hold on to, two halves could be of two versions.
         if partial.offset > 0, let etag = partial.etag {
-            request.fields = [("range", "bytes=\(partial.offset)-"), ("if-match", etag)]
+            request.fields += [("range", "bytes=\(partial.offset)-"), ("if-match", etag)]
             request.acceptedRefusals = [.preconditionFailed, .rangeNotSatisfiable]
         }
         return request
@@ -158,7 +198,9 @@ extension FileClient {
     ) async throws(FileClientFault) -> Reading {
         let head = response.head
         switch head.status {
-        case .ok: partial.restart(etag: head.fields.text("etag"), check: Self.check(for: head))
+        case .ok:
+            partial.restart(
+                etag: head.fields.text("etag"), check: ContentCheck(announcedBy: head.fields))
         case .partialContent:
             guard let range = head.fields.first("content-range").flatMap(ContentRange.init),
                 case .bytes(let bytes, _) = range, bytes.lowerBound == partial.offset
@@ -183,15 +225,5 @@ extension FileClient {
             if isLast { return .complete }
             piece.removeAll(keepingCapacity: true)
         }
-    }
-
-    static func check(for head: ResponseHead) -> PartialDownload.Check {
-        if let expected = head.fields.text("x-holdfast-sha256")?.lowercased() {
-            return .sha256(SHA256Digest(), expected: expected)
-        }
-        guard let etag = head.fields.text("etag"), let expected = Self.md5(inETag: etag) else {
-            return .none
-        }
-        return .md5(MD5Digest(), expected: expected)
     }
 }

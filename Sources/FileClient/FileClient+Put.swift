@@ -13,24 +13,59 @@ extension FileClient {
     /// go on; a fault that would befall all of them ends the transfer and is thrown. Nothing is sent
     /// when two files would become one object.
     package func put(
-        _ sources: [String], to destination: RemotePath, progress: TransferProgress,
+        _ sources: [String], to destination: RemotePath,
+        options: TransferOptions = TransferOptions(), progress: TransferProgress,
         report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws(FileClientFault) {
-        let walk = FolderWalk(environment: self.environment, progress: progress, report: report)
+        let walk = FolderWalk(
+            environment: self.environment, filter: options.filter, progress: progress,
+            report: report)
         let plan = try await walk.plan(sources, to: destination)
         try await self.ensureBucket(destination.bucket)
         let stop = TransferStop()
         await self.inParallel(plan.uploads, until: stop) { upload in
             do throws(FileClientFault) {
-                try await self.put(
-                    upload.path, as: destination.with(key: upload.key), progress: progress)
-                progress.finished()
+                let isBrought = try await self.put(
+                    upload, as: destination.with(key: upload.key), options, progress)
+                if isBrought { progress.finished() }
             } catch {
                 progress.failed(bytes: upload.sizeBytes)
                 if error.befallsAll { stop.end(with: error) } else { report(.failed(error)) }
             }
         }
         if let fault = stop.fault { throw fault }
+    }
+
+    /// False when the object is there already, and is to be left alone then.
+    private func put(
+        _ upload: PlannedUpload, as object: RemotePath, _ options: TransferOptions,
+        _ progress: TransferProgress
+    ) async throws(FileClientFault) -> Bool {
+        if options.skipsSame, let facts = try await self.facts(object),
+            try await self.isSame(upload.path, as: facts)
+        {
+            progress.foundSame(bytes: facts.sizeBytes)
+            return false
+        }
+        try await self.put(upload.path, as: object, progress: progress)
+        if options.verifies { try await self.verify(upload.path, as: object) }
+        return true
+    }
+
+    /// Reads an object back through an edge, and holds it and the file against its checksum.
+    private func verify(_ path: String, as object: RemotePath) async throws(FileClientFault) {
+        guard let facts = try await self.facts(object) else { throw .nothingThere(object) }
+        guard !facts.check.isNone else { throw .uncheckable(object) }
+        var check = facts.check
+        try await self.slots.holding { () async throws(FileClientFault) in
+            try await self.read(0..<facts.sizeBytes, of: facts) {
+                (bytes, _) async throws(FileClientFault) -> Bool in
+                check = check.updated(with: bytes)
+                return true
+            }
+        }
+        let isSame = try await self.isSame(path, as: facts)
+        guard check.mismatch == nil, isSame else { throw .differs(path: path, object) }
     }
 
     /// Puts one file, whatever its size, in constant memory. Returns when an edge has confirmed it.
@@ -43,8 +78,15 @@ extension FileClient {
         } catch {
             throw .file(error)
         }
+        if source.sizeBytes > self.options.partBytes ?? PartPlan.wholeLimitBytes {
+            let upload = await PartUpload(
+                self, object, path: path, source.file, source.status, progress)
+            return try await upload.run()
+        }
         do throws(FileClientFault) {
-            try await self.send(source, path: path, as: object)
+            try await self.slots.holding { () async throws(FileClientFault) in
+                try await self.send(source, path: path, as: object)
+            }
         } catch {
             source.abandon()
             if let fault = source.fault { throw .file(fault) }
@@ -87,13 +129,7 @@ extension FileClient {
             throw .storedDifferently(
                 subject: object.description, sent: Hex.encode(sent), stored: stored)
         }
-        // The head has confirmed the write; what follows only decides whether the connection can
-        // be used again.
-        do throws(HTTPClientFault) {
-            _ = try await response.collect(limit: TransferBounds.smallAnswerBytes)
-        } catch {
-            response.close()
-        }
+        await Self.readAway(response)
     }
 
     private func sendFile(
@@ -151,6 +187,8 @@ extension FileClientFault {
                 .contains(refusal.code)
         case .file, .notUploadable, .noSuchFile, .noUploadPlace, .changedWhileSent,
             .storedDifferently, .corrupted, .noDownloadPlace, .blockedByEntry, .nothingThere,
+            .changedWhileRead, .uncheckable, .differs, .busy, .copyOntoItself, .copyIntoItself,
+            .keyTooLong,
             .malformedAnswer, .answerTooLarge, .unsendable:
             false
         }

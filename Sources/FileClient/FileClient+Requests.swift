@@ -1,7 +1,9 @@
+import Cryptography
 import HTTPSyntax
 import HTTPTransport
 import IORuntime
 import Primitives
+import Signing
 
 /// How requests travel: attempt by attempt, until an edge has decided or none is left to ask.
 extension FileClient {
@@ -35,12 +37,19 @@ extension FileClient {
     }
 
     /// Sends a request and reads its answer whole; a longer one than `limitBytes` is a fault.
+    ///
+    /// - Parameter body: is small, and signed for as the rest of the request.
     func fetch(
-        _ request: EdgeRequest, limitBytes: Int = TransferBounds.smallAnswerBytes
+        _ request: EdgeRequest, body: [UInt8] = [],
+        limitBytes: Int = TransferBounds.smallAnswerBytes
     ) async throws(FileClientFault) -> (head: ResponseHead, body: [UInt8], edge: EdgeAddress) {
         var attempts = self.attempts()
+        var request = request
+        if !body.isEmpty { request.payload = .hash(SHA256.hash(body)) }
         while true {
-            let response = try await self.send(request, &attempts)
+            let response = try await self.send(
+                request, &attempts, bodyBytes: UInt64(body.count)
+            ) { body.isEmpty ? .none : .bytes(body) }
             do throws(HTTPClientFault) {
                 let body = try await response.collect(limit: limitBytes)
                 return (response.head, body, self.options.edges[attempts.edge])
@@ -51,6 +60,16 @@ extension FileClient {
                     of: error, request, self.options.edges[attempts.edge])
                 try await self.prepareNext(&attempts, after: failure, subject: request.subject)
             }
+        }
+    }
+
+    /// Reads what is left of an answer that has said yes in its head, so that the connection can be
+    /// used again.
+    static func readAway(_ response: HTTPClientResponse) async {
+        do throws(HTTPClientFault) {
+            _ = try await response.collect(limit: TransferBounds.smallAnswerBytes)
+        } catch {
+            response.close()
         }
     }
 

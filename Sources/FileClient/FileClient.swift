@@ -17,6 +17,7 @@ package final class FileClient: Sendable {
     let environment: any Environment
     let loop: any EventLoop
     let partialFiles = PartialFiles()
+    let slots: TransferSlots
     private let http: HTTPClient
     private let signer: SigV4Signer
     private let turns: Mutex<EdgeTurns>
@@ -32,6 +33,7 @@ package final class FileClient: Sendable {
         self.environment = environment
         self.loop = loop
         self.options = options
+        self.slots = TransferSlots(count: options.jobs)
         var settings = HTTPClientSettings()
         settings.leastBytesPerSecond = TransferBounds.leastBytesPerSecond
         self.http = HTTPClient(environment, loop: loop, security: security, settings: settings)

@@ -24,6 +24,19 @@ package enum FileClientFault: Error, Equatable, Sendable {
     /// Below the directory lies a symbolic link, or a file where a folder would have to be.
     case blockedByEntry(path: String, FileKind)
     case nothingThere(RemotePath)
+    /// The object got another version, or was removed, while its bytes were on their way.
+    case changedWhileRead(RemotePath)
+    /// The object has no checksum to hold its bytes against, and one is wanted.
+    case uncheckable(RemotePath)
+    /// Read back, the file and the object do not have the same bytes.
+    case differs(path: String, RemotePath)
+    /// Another process writes to the file just now.
+    case busy(path: String)
+    /// The copy of an object would be that object.
+    case copyOntoItself(RemotePath)
+    /// A folder cannot be copied to a place inside itself: the copy would have to hold the copy.
+    case copyIntoItself(RemotePath, into: RemotePath)
+    case keyTooLong(RemotePath)
     /// The answer is not what the protocol says it should be.
     case malformedAnswer(subject: String)
     /// The answer, or the object, has more bytes than were asked for.
@@ -92,7 +105,7 @@ extension FileClientFault: CustomStringConvertible {
         case .noEdgeAnswered(let subject, let edge, let last, let reason, let attempts):
             "\(subject): not done in \(TransferText.counted(attempts, "attempt")); the last edge, "
                 + "\(edge), \(last)"
-                + (reason.map { ", saying \($0)" } ?? "")
+                + (reason.map { ", saying \($0)" } ?? "") + (last.advice.map { "; \($0)" } ?? "")
         case .refused(let refusal, let subject): "\(subject): \(refusal)"
         case .file(let fault): "\(fault.sentence)"
         case .notUploadable(let path, let kind):
@@ -111,7 +124,23 @@ extension FileClientFault: CustomStringConvertible {
         case .blockedByEntry(let path, let kind):
             "\(path): is \(kind.noun) and in the way; nothing is written through it"
         case .nothingThere(let path):
-            "\(path): there is no such object, and no folder of that name has any"
+            "\(path): there is no such object, and no folder of that name has any; "
+                + "holdfast ls \(path.bucket) shows what there is"
+        case .changedWhileRead(let path):
+            "\(path): changed while it was read; run the command again for what is there now"
+        case .uncheckable(let path):
+            "\(path): the edge has no checksum to compare its bytes with; without --verify it is "
+                + "fetched all the same"
+        case .differs(let path, let object):
+            "\(path): read back, it is not what \(object) is; run the command again, and look at "
+                + "the disk when that does not help"
+        case .busy(let path):
+            "\(path): another holdfast writes it just now; wait until that one has ended"
+        case .copyOntoItself(let path): "\(path): source and destination are the same object"
+        case .copyIntoItself(let path, let destination):
+            "\(path): a folder cannot be copied into itself (\(destination)); name a place outside"
+        case .keyTooLong(let path):
+            "\(path): a key has at most \(RemotePath.keyLimitBytes) bytes"
         case .malformedAnswer(let subject):
             "\(subject): the answer is not one of an S3 service; check the address of the edge"
         case .answerTooLarge(let subject, let limitBytes):
@@ -129,6 +158,17 @@ extension EdgeRefusal: CustomStringConvertible {
         if !self.message.isEmpty { text += ": \(self.message)" }
         if let advice = self.advice { text += " (\(advice))" }
         return text
+    }
+}
+
+extension EdgeFailure {
+    /// What the person can do about it; nil when there is nothing but to wait.
+    fileprivate var advice: String? {
+        switch self {
+        case .unreachable: "check the addresses (HOLDFAST_EDGES), and that the nodes run"
+        case .untrusted: "check the authority (HOLDFAST_CA) and the name in the address"
+        case .broken, .timedOut, .overloaded, .failed, .corrupted: nil
+        }
     }
 }
 

@@ -10,8 +10,13 @@ package struct FileClientOptions: Sendable {
     package var secret: Redacted<String>
     /// Part of what signatures cover; edges accept any.
     package var region = "holdfast"
-    /// How many files travel at once.
+    /// How many files, or parts of large files, travel at once.
     package var jobs = 4
+    /// The size of a large file's parts; nil for what suits the file.
+    package var partBytes: UInt64?
+    /// Where it is noted which uploads are under way, so that the next run of a program can go on
+    /// with them; nil when none shall.
+    package var stateDirectory: String?
     package var attempts = EdgeAttempts.Limits()
 
     package static let jobsRange = 1...64

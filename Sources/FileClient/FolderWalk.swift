@@ -4,6 +4,7 @@ import Primitives
 /// Finds the files below what a person named, in the order of their names.
 struct FolderWalk {
     let environment: any Environment
+    let filter: PathFilter
     let progress: TransferProgress
     let report: @Sendable (TransferEvent) -> Void
 
@@ -33,6 +34,7 @@ struct FolderWalk {
             if kind == .directory {
                 try await self.walk(source, into: &plan)
             } else if let entry = try await self.entry(at: source) {
+                guard self.filter.wants(UploadPlan.lastComponent(of: source)) else { continue }
                 try Self.planned { () throws(UploadPlan.Refusal) in
                     try plan.add(file: source, sizeBytes: entry.sizeBytes)
                 }
@@ -53,7 +55,9 @@ struct FolderWalk {
             for entry in try await self.entries(of: base + folder) {
                 let relative = folder + entry.name
                 switch entry.kind {
+                case .directory where self.filter.leavesOut(folder: relative + "/"): break
                 case .directory: inner.append(relative + "/")
+                case .file where !self.filter.wants(relative): break
                 case .file:
                     try Self.planned { () throws(UploadPlan.Refusal) in
                         try plan.add(
@@ -61,6 +65,7 @@ struct FolderWalk {
                             sizeBytes: entry.sizeBytes)
                     }
                 case .symbolicLink, .special:
+                    guard self.filter.wants(relative) else { continue }
                     self.progress.skipped()
                     self.report(.skipped(path: base + relative, entry.kind))
                 }

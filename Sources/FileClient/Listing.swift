@@ -105,7 +105,7 @@ extension FileClient {
         }
     }
 
-    private static func document(_ bytes: [UInt8]) -> XMLElement? {
+    static func document(_ bytes: [UInt8]) -> XMLElement? {
         do throws(XMLElement.Fault) { return try XMLElement.parse(bytes) } catch { return nil }
     }
 

@@ -5,8 +5,8 @@ import IORuntime
 import Primitives
 
 /// What a node says of itself on its admin port (`GET /status`).
-package struct NodeStatus: Decodable, Equatable, Sendable {
-    package struct Group: Decodable, Equatable, Sendable {
+package struct NodeStatus: Codable, Equatable, Sendable {
+    package struct Group: Codable, Equatable, Sendable {
         package let group: UInt32
         /// `leader`, `follower`, `candidate`, `learner`.
         package let role: String
@@ -20,12 +20,12 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
     }
 
     /// Of a log that lacks entries: where it ends and where it had ended, as term/index.
-    package struct Recovering: Decodable, Equatable, Sendable {
+    package struct Recovering: Codable, Equatable, Sendable {
         package let holds: String
         package let held: String
     }
 
-    package struct Store: Decodable, Equatable, Sendable {
+    package struct Store: Codable, Equatable, Sendable {
         package let chunks: UInt64
         package let sealedBytes: UInt64
         package let segments: UInt64
@@ -33,8 +33,8 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
     }
 
     /// What a meta node knows of master keys, by their ids.
-    package struct MasterKeys: Decodable, Equatable, Sendable {
-        package struct Waiting: Decodable, Equatable, Sendable {
+    package struct MasterKeys: Codable, Equatable, Sendable {
+        package struct Waiting: Codable, Equatable, Sendable {
             package let group: UInt32
             package let secrets: UInt64
         }
@@ -51,7 +51,7 @@ package struct NodeStatus: Decodable, Equatable, Sendable {
         package let waiting: [Waiting]
     }
 
-    package struct Disk: Decodable, Equatable, Sendable {
+    package struct Disk: Codable, Equatable, Sendable {
         /// `ample`; `low`, when writes are refused; `exhausted`, when nothing more is logged.
         package let space: String
         package let freeBytes: UInt64

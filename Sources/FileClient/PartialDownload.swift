@@ -1,4 +1,3 @@
-import Cryptography
 import IORuntime
 import Primitives
 import Synchronization
@@ -6,14 +5,6 @@ import Synchronization
 /// A file while it arrives: bytes go to a temporary file beside its place, which takes the place
 /// only when all of them are there and right. Used by one task.
 final class PartialDownload {
-    /// How the bytes are checked; chosen by what the first answer announces.
-    enum Check: Sendable {
-        case sha256(SHA256Digest, expected: String)
-        case md5(MD5Digest, expected: String)
-        /// The edge announced nothing to compare with.
-        case none
-    }
-
     /// How many bytes are in the temporary file.
     private(set) var offset: UInt64 = 0
     /// Of the version that they belong to.
@@ -26,7 +17,7 @@ final class PartialDownload {
     private let progress: TransferProgress
     private let files: PartialFiles
     private var file: (any File)?
-    private var check = Check.none
+    private var check = ContentCheck.none
 
     /// - Parameters:
     ///   - directory: is made where it is missing; symbolic links in its own path are the caller's.
@@ -47,7 +38,7 @@ final class PartialDownload {
     private var path: String { "\(self.directory)/\(self.name)" }
 
     /// Forgets all bytes, for those of a new answer that starts at the beginning.
-    func restart(etag: String?, check: Check) {
+    func restart(etag: String?, check: ContentCheck) {
         self.progress.takenBack(self.offset)
         self.offset = 0
         self.etag = etag
@@ -58,7 +49,7 @@ final class PartialDownload {
     func append(_ bytes: [UInt8]) async throws(FileClientFault) {
         let file = try await self.opened()
         let (offset, before) = (self.offset, self.check)
-        self.check = try await self.blocking { () throws(FileFault) -> Check in
+        self.check = try await self.blocking { () throws(FileFault) -> ContentCheck in
             try file.write(bytes, at: offset)
             return before.updated(with: bytes)
         }
@@ -66,7 +57,7 @@ final class PartialDownload {
         self.progress.moved(bytes.count)
     }
 
-    /// See `Check.mismatch`.
+    /// See `ContentCheck.mismatch`.
     var mismatch: (expected: String, received: String)? { self.check.mismatch }
 
     /// Gives the file its name. With `sync` it survives a power cut when this returns.
@@ -152,7 +143,7 @@ final class PartialDownload {
         return bytes.indices.filter { bytes[$0] == .slash }.map { String(name[..<$0]) }
     }
 
-    private static func parent(of path: String) -> String {
+    static func parent(of path: String) -> String {
         path.utf8.lastIndex(of: .slash).map { String(path[..<$0]) } ?? "."
     }
 
@@ -163,37 +154,6 @@ final class PartialDownload {
             return try await self.environment.blocking(.disk, throwing: work)
         } catch {
             throw .file(error)
-        }
-    }
-}
-
-extension PartialDownload.Check {
-    /// What the bytes should have hashed to and what they did; nil when they are right, or when
-    /// there is nothing to compare with.
-    var mismatch: (expected: String, received: String)? {
-        switch self {
-        case .sha256(let digest, let expected): Self.compare(digest.finish(), expected)
-        case .md5(let digest, let expected): Self.compare(digest.finish(), expected)
-        case .none: nil
-        }
-    }
-
-    private static func compare(
-        _ digest: [UInt8], _ expected: String
-    ) -> (expected: String, received: String)? {
-        let received = Hex.encode(digest)
-        return received == expected ? nil : (expected, received)
-    }
-
-    func updated(with bytes: [UInt8]) -> Self {
-        switch self {
-        case .sha256(var digest, let expected):
-            digest.update(bytes)
-            return .sha256(digest, expected: expected)
-        case .md5(var digest, let expected):
-            digest.update(bytes)
-            return .md5(digest, expected: expected)
-        case .none: return .none
         }
     }
 }

@@ -37,9 +37,13 @@ package struct TransferText: Sendable {
     /// One line for a log.
     package func line(_ counts: TransferProgress.Counts) -> String {
         let open = counts.isTotalKnown ? "" : "+"
-        var parts = ["\(self.verb) \(counts.filesDone)/\(counts.files)\(open) files"]
+        var parts = [
+            "\(self.verb) \(counts.filesDone + counts.filesSame)/\(counts.files)\(open) files"
+        ]
         if counts.bytes > 0 {
-            parts.append("\(Self.size(counts.bytesDone)) of \(Self.size(counts.bytes))\(open)")
+            parts.append(
+                "\(Self.size(counts.bytesDone + counts.bytesKept)) of \(Self.size(counts.bytes))\(open)"
+            )
         }
         if counts.bytes > 0, let rate = self.bytesPerSecond {
             parts.append("\(Self.size(rate))/s")
@@ -59,8 +63,8 @@ package struct TransferText: Sendable {
         }
         // Files count like a kilobyte each: many empty ones are work too.
         let whole = counts.bytes + UInt64(counts.files) * 1000
-        let gone = UInt64(counts.filesDone + counts.filesFailed) * 1000
-        let done = counts.bytesDone + counts.bytesFailed + gone
+        let gone = UInt64(counts.filesDone + counts.filesSame + counts.filesFailed) * 1000
+        let done = counts.bytesDone + counts.bytesKept + counts.bytesFailed + gone
         let share = whole == 0 ? 1 : min(1, Double(done) / Double(whole))
         let filled = Int(share * Double(Self.barColumns))
         return "[" + String(repeating: "#", count: filled)
@@ -75,13 +79,23 @@ package struct TransferText: Sendable {
         // What is only removed has no bytes that travel.
         if counts.bytes > 0 { text += ", \(Self.size(counts.bytesDone))" }
         text += " in \(tenths / 10).\(tenths % 10) s"
+        let keptInParts = counts.bytesKept - counts.bytesSame
+        if keptInParts > 0 { text += "; \(Self.size(keptInParts)) were there from an earlier run" }
+        if counts.filesSame > 0 { text += "; \(counts.filesSame) were the same already" }
         if counts.filesFailed > 0 { text += "; \(counts.filesFailed) failed" }
         if counts.filesSkipped > 0 { text += "; \(counts.filesSkipped) skipped" }
         return text
     }
 
+    /// What an unfinished transfer leaves behind; nil when it is nothing.
+    package static func standing(_ counts: TransferProgress.Counts) -> String? {
+        guard counts.bytesStanding > 0 else { return nil }
+        return "\(Self.size(counts.bytesStanding)) of what is unfinished are kept: "
+            + "the same command goes on from there"
+    }
+
     private func bytesLeft(_ counts: TransferProgress.Counts) -> UInt64 {
-        let gone = counts.bytesDone + counts.bytesFailed
+        let gone = counts.bytesDone + counts.bytesKept + counts.bytesFailed
         return counts.bytes > gone ? counts.bytes - gone : 0
     }
 

@@ -76,7 +76,7 @@ package struct UploadPlan: Sendable {
         self.totalBytes += sizeBytes
     }
 
-    private static func lastComponent(of path: String) -> String {
+    static func lastComponent(of path: String) -> String {
         path.utf8.split(separator: .slash).last.map { String(Substring($0)) } ?? ""
     }
 }

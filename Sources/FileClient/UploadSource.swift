@@ -6,7 +6,9 @@ import Primitives
 /// The bytes of one file, given as a request's body as often as attempts need it. Used by one task.
 final class UploadSource {
     let sizeBytes: UInt64
-    private let file: any File
+    let file: any File
+    /// Of the file when it was opened.
+    let status: FileStatus
     private let environment: any Environment
     private let progress: TransferProgress
     /// Up to one piece is kept and never read again.
@@ -23,6 +25,7 @@ final class UploadSource {
 
     private struct Opened: Sendable {
         let file: any File
+        let status: FileStatus
         let sizeBytes: UInt64
         let whole: [UInt8]?
         let sha256: [UInt8]?
@@ -36,15 +39,18 @@ final class UploadSource {
         let opened = try await environment.blocking(.disk) { () throws(FileFault) -> Opened in
             let file = try files.open(path, .read)
             let size = try file.sizeBytes()
+            guard let status = try files.status(path) else { throw .notFound(path: path) }
             guard size <= UInt64(TransferBounds.pieceBytes) else {
-                return Opened(file: file, sizeBytes: size, whole: nil, sha256: nil)
+                return Opened(
+                    file: file, status: status, sizeBytes: size, whole: nil, sha256: nil)
             }
             let bytes = try file.read(Int(size), at: 0)
             return Opened(
-                file: file, sizeBytes: UInt64(bytes.count), whole: bytes,
+                file: file, status: status, sizeBytes: UInt64(bytes.count), whole: bytes,
                 sha256: SHA256.hash(bytes))
         }
         self.file = opened.file
+        self.status = opened.status
         self.sizeBytes = opened.sizeBytes
         self.whole = opened.whole
         self.knownHash = opened.sha256

@@ -14,10 +14,12 @@ package struct ClientSettings: Sendable {
     package let authorities: String?
 
     /// The options that every client command has, besides its own.
-    package static let optionNames = ["config", "edges", "key", "secret-file", "ca", "jobs"]
+    package static let optionNames = [
+        "config", "edges", "key", "secret-file", "ca", "jobs", "part-mib",
+    ]
     /// What may stand in a settings file.
     package static let fileNames = [
-        "edges", "key", "secret", "secret-file", "ca", "admin", "jobs",
+        "edges", "key", "secret", "secret-file", "ca", "admin", "jobs", "part-mib",
     ]
 
     /// For certificates and secrets.
@@ -38,10 +40,30 @@ package struct ClientSettings: Sendable {
         if let jobs = try sources.number("jobs", in: FileClientOptions.jobsRange) {
             checked.jobs = jobs
         }
+        if let mebibytes = try sources.number("part-mib", in: Self.partMebibytesRange) {
+            checked.partBytes = UInt64(mebibytes) << 20
+        }
+        checked.stateDirectory = Self.stateDirectory(variables)
         self.options = checked
         self.authorities = try sources.find("ca").map { found throws(SettingsFault) in
             String(decoding: try Self.contents(found, files), as: UTF8.self)
         }
+    }
+
+    private static let partMebibytesRange =
+        Int(
+            PartPlan.partBytesRange.lowerBound >> 20)...Int(
+            PartPlan.partBytesRange.upperBound >> 20)
+
+    /// Where programs keep what should outlive them but matters to nobody else (XDG Base Directory
+    /// Specification); nil for a person without a home.
+    private static func stateDirectory(_ variables: [String: String]) -> String? {
+        // A relative path is to be ignored, says the specification.
+        if let state = variables["XDG_STATE_HOME"], state.hasPrefix("/") {
+            return state + "/holdfast"
+        }
+        guard let home = variables["HOME"], home.hasPrefix("/") else { return nil }
+        return home + "/.local/state/holdfast"
     }
 
     /// The admin ports of the nodes, for `status`, which needs no key.

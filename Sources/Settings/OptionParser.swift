@@ -6,6 +6,8 @@ package struct OptionParser: Sendable {
         case flag
         /// Takes one value.
         case value
+        /// Takes one value, and may be given again.
+        case list
     }
 
     private let kinds: [String: Kind]
@@ -16,20 +18,31 @@ package struct OptionParser: Sendable {
     /// - Parameters:
     ///   - flags: names of options without a value.
     ///   - values: names of options with one.
+    ///   - lists: names of options with one that may be given more than once.
     ///   - operands: how many words that are not options belong to the command.
     ///   - operandName: what they are, for messages.
     package init(
-        flags: [String] = [], values: [String] = [], operands: ClosedRange<Int> = 0...0,
-        operandName: String = ""
+        flags: [String] = [], values: [String] = [], lists: [String] = [],
+        operands: ClosedRange<Int> = 0...0, operandName: String = ""
     ) {
         var kinds: [String: Kind] = [:]
         for name in flags { kinds[name] = .flag }
         for name in values { kinds[name] = .value }
-        invariant(kinds.count == flags.count + values.count, "an option is declared once")
+        for name in lists { kinds[name] = .list }
+        invariant(
+            kinds.count == flags.count + values.count + lists.count, "an option is declared once")
         self.kinds = kinds
         self.operandCounts = operands
         self.operandName = operandName
     }
+
+    /// All options in the order of their names, without their dashes, and whether a value follows.
+    package var options: [(name: String, takesValue: Bool)] {
+        self.kinds.keys.sorted().map { ($0, self.kinds[$0] != .flag) }
+    }
+
+    /// Whether words belong to the command that are not options.
+    package var takesOperands: Bool { self.operandCounts.upperBound > 0 }
 
     /// Reads the words behind the command's name. `--` makes operands of all that follows.
     /// `--help` and `-h` anywhere before it throw `.helpWanted`.
@@ -61,7 +74,7 @@ package struct OptionParser: Sendable {
         guard let kind = self.kinds[name] else {
             throw .unknown("--" + name, nearest: self.nearest(to: name).map { "--" + $0 })
         }
-        guard !parsed.isGiven(name) else { throw .repeated("--" + name) }
+        guard kind == .list || !parsed.isGiven(name) else { throw .repeated("--" + name) }
         switch kind {
         case .flag:
             guard parts.count == 1 else { throw .unexpectedValue("--" + name) }
@@ -72,6 +85,10 @@ package struct OptionParser: Sendable {
                 throw .missingValue("--" + name)
             }
             parsed.values[name] = value
+        case .list:
+            let value = parts.count > 1 ? String(parts[1]) : rest.popFirst()
+            guard let value else { throw .missingValue("--" + name) }
+            parsed.repeated.append((name, value))
         }
     }
 
@@ -112,12 +129,15 @@ package struct ParsedOptions: Sendable {
     fileprivate let declared: [String: OptionParser.Kind]
     fileprivate var flags: Set<String> = []
     fileprivate var values: [String: String] = [:]
+    /// Options that may be given more than once, with their values, in the order of the words.
+    package fileprivate(set) var repeated: [(name: String, value: String)] = []
     package fileprivate(set) var operands: [String] = []
 
     fileprivate init(declared: [String: OptionParser.Kind]) { self.declared = declared }
 
     package func isGiven(_ name: String) -> Bool {
         self.flags.contains(name) || self.values[name] != nil
+            || self.repeated.contains { $0.name == name }
     }
 
     package func flag(_ name: String) -> Bool {

@@ -237,7 +237,8 @@ extension AccessFault {
         case .cancelled: self = .outcomeUnknown("\(fault)")
         case .file, .notUploadable, .noSuchFile, .noUploadPlace, .changedWhileSent,
             .storedDifferently, .corrupted, .noDownloadPlace, .blockedByEntry, .nothingThere,
-            .malformedAnswer, .answerTooLarge, .noSecurity, .unsendable:
+            .malformedAnswer, .answerTooLarge, .noSecurity, .unsendable, .changedWhileRead,
+            .uncheckable, .differs, .busy, .copyOntoItself, .copyIntoItself, .keyTooLong:
             self = .broken("\(fault)")
         }
     }

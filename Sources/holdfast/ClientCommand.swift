@@ -6,26 +6,36 @@ import Settings
 
 /// What the commands of a person's machine have in common.
 enum ClientCommand {
-    /// The options of all of them, for their help.
+    /// Ends the help of each.
     static let optionsHelp = """
-          --edges LIST       edges, comma-separated: http://host:port, https://host:port
-          --key KEY          access key; the secret comes from HOLDFAST_SECRET or
-          --secret-file FILE   the first line of a file
-          --ca FILE          authorities that https edges are checked by, in PEM
-          --config FILE      settings, one a line: name = value
-          --jobs N           how many travel at once (4)
-        Options win over HOLDFAST_EDGES, HOLDFAST_KEY, HOLDFAST_SECRET, HOLDFAST_CA and
-        HOLDFAST_CONFIG, and these over the file.
+          --jobs N           files, or parts of large files, that travel at once (4)
+        Which edges, and which key: holdfast help connection
 
         """
 
+    static let filterOptions = ["include", "exclude"]
+
     static func parser(
-        flags: [String] = [], values: [String] = [], operands: ClosedRange<Int>,
-        operandName: String
+        flags: [String] = [], values: [String] = [], lists: [String] = [],
+        operands: ClosedRange<Int>, operandName: String
     ) -> OptionParser {
         OptionParser(
-            flags: flags, values: values + ClientSettings.optionNames, operands: operands,
-            operandName: operandName)
+            flags: flags, values: values + ClientSettings.optionNames, lists: lists,
+            operands: operands, operandName: operandName)
+    }
+
+    /// What `--include` and `--exclude` say, in the order of the words.
+    static func filter(_ options: ParsedOptions) throws(CommandFault) -> PathFilter {
+        var rules: [PathFilter.Rule] = []
+        for (name, value) in options.repeated {
+            do throws(PathPattern.Fault) {
+                rules.append(
+                    PathFilter.Rule(try PathPattern(value), includes: name == "include"))
+            } catch {
+                throw .usage("--\(name): \(error) (see holdfast help patterns)")
+            }
+        }
+        return PathFilter(rules)
     }
 
     /// A client as the command line, the environment and the settings file describe it.
@@ -77,6 +87,13 @@ enum ClientCommand {
         return path
     }
 
+    /// An object, not a whole bucket.
+    static func object(_ text: String) throws(CommandFault) -> RemotePath {
+        let path = try Self.path(text)
+        guard !path.isBucket else { throw .usage("\(text) is a bucket; BUCKET/KEY is wanted") }
+        return path
+    }
+
     /// Runs a transfer with its progress on display, and ends the program when it is told to end in the meantime,
     /// without leaving temporary files behind.
     static func running(
@@ -92,9 +109,10 @@ enum ClientCommand {
         environment.loops[0].spawn {
             guard let signal = await signals.next() else { return }
             await client.removePartialFiles()
-            display.end()
+            display.end(saysStanding: false)
             environment.terminate(
-                status: 128 + signal.rawValue, reason: "interrupted; what was done stays done")
+                status: 128 + signal.rawValue,
+                reason: "interrupted; \(display.standing ?? "what was done stays done")")
         }
         display.begin()
         defer {
@@ -102,5 +120,6 @@ enum ClientCommand {
             signals.close()
         }
         do throws(FileClientFault) { try await work() } catch { throw .transfer(error) }
+        display.sayWhetherIdle()
     }
 }

@@ -3,13 +3,19 @@ import Primitives
 import Settings
 
 /// The program: picks the subcommand, reads its options, runs it, and says how it ended. Exit
-/// statuses: 0 done, 1 failed, 2 not understood.
+/// statuses: see `ExitStatus`.
 @main
 enum Holdfast {
     static func main() {
         var words = ProgramEnvironment.arguments[...]
         guard let name = words.popFirst() else { Self.leave(usage: "a command is missing") }
-        if ["help", "--help", "-h"].contains(name) { Self.leave(help: Self.help) }
+        if ["help", "--help", "-h"].contains(name) {
+            guard let topic = words.first else { Self.leave(help: Self.help) }
+            guard let text = Self.help(of: topic) else {
+                Self.leave(usage: "there is no command and no topic \(topic)")
+            }
+            Self.leave(help: text)
+        }
         guard let command = Subcommand.all.first(where: { $0.name == name }) else {
             Self.leave(usage: "there is no command \(name)")
         }
@@ -39,9 +45,17 @@ enum Holdfast {
 
             \(lines.joined(separator: "\n"))
 
-            holdfast COMMAND --help tells more of each.
+            Exit status: 0 done, 1 failed, 2 not understood, 3 some of many failed,
+            4 not there, 5 no right to it, 6 no edge answered, 130 interrupted by Ctrl-C.
+            holdfast help COMMAND tells more, and so does holdfast help TOPIC:
+            \(HelpTopic.all.map(\.name).joined(separator: " "))
 
             """
+    }
+
+    private static func help(of name: String) -> String? {
+        Subcommand.all.first { $0.name == name }?.help
+            ?? HelpTopic.all.first { $0.name == name }?.text
     }
 
     private static func leave(help: String) -> Never {

@@ -19,20 +19,20 @@ extension Subcommand {
             holdfast init --dir DIR --nodes N [--data-groups G] [--base-port P]
                           [--host ADDRESS] [--plain-http]
 
-            Makes the identities of a new cluster's nodes, its certificate authority and its
-            first access key below DIR, and starts nothing. DIR must be new or empty.
+            Makes the identities of a new cluster's nodes, its certificate authority and
+            its first access key below DIR, and starts nothing. DIR must be new or empty.
 
               --dir DIR          where everything goes
               --nodes N          1, or 3 to 99; five outlive the loss of any two
-              --data-groups G    groups among which the metadata is dealt, 1 to 64; 4 when not
-                                 given, which with the system group is a leader for each of
-                                 five nodes
-              --base-port P      node I listens on P+I (HTTP), P+400+I (HTTPS), P+100+I (admin)
-                                 and P+200+I (peers); 9000 when not given
-              --host ADDRESS     the numeric address of all nodes; 127.0.0.1 when not given.
-                                 HTTP without TLS stays on 127.0.0.1 all the same
-              --plain-http       HTTP without TLS listens on that address too: signatures and
-                                 bodies are there for all to read who are on the way
+              --data-groups G    groups among which the metadata is dealt, 1 to 64; 4 when
+                                 not given, which with the system group is a leader for
+                                 each of five nodes
+              --base-port P      node I listens on P+I (HTTP), P+400+I (HTTPS), P+100+I
+                                 (admin) and P+200+I (peers); 9000 when not given
+              --host ADDRESS     the numeric address of all nodes; 127.0.0.1 when not
+                                 given. HTTP without TLS stays on 127.0.0.1 all the same
+              --plain-http       HTTP without TLS listens on that address too: signatures
+                                 and bodies are there for all to read who are on the way
 
             """,
         parser: OptionParser(

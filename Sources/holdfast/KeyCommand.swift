@@ -14,25 +14,27 @@ extension Subcommand {
             holdfast key rotate-master IDENTITY…
             holdfast key drop-master --key ID --admin HOST:PORT,… IDENTITY…
 
-            Works on the file master.keys in the identity directories of meta nodes; those of
-            nodes without the meta role are passed over. Running nodes look at the file every
-            few seconds; nothing is restarted, and no stored byte but the wrapped keys is
+            Works on master.keys in the identity directories of meta nodes; those without
+            the meta role are passed over. Running nodes look at the file every few
+            seconds; nothing is restarted, and no stored byte but the wrapped keys is
             written again.
 
             list           shows the ids of the keys, oldest first; never a key
-            rotate-master  makes a new key and adds it to every file; where the files differ, it
-                           makes them the same instead. Give the identities of all meta nodes;
-                           for machines of their own, copy the file to the others. Once every
-                           meta node holds the key, it comes into force, and secrets under
-                           older ones are wrapped anew: holdfast status shows how many wait
+            rotate-master  makes a new key and adds it to every file; where the files
+                           differ, it makes them the same instead. Give the identities of
+                           all meta nodes, and for machines of their own copy the file.
+                           Once every meta node holds the key it comes into force, and
+                           secrets under older ones are wrapped anew: holdfast status shows
+                           how many wait
             drop-master    removes an old key from the files; refused until the cluster has
-                           logged that nothing needs it. Backups of before do need it: keep a
-                           copy as long as those
+                           logged that nothing needs it. Backups of before do need it: keep
+                           a copy as long as those
 
               --key ID       the key to drop, 32 hexadecimal digits
               --admin LIST   admin ports of the nodes, comma-separated (or HOLDFAST_ADMIN)
 
             """,
+        verbs: ["list", "rotate-master", "drop-master"],
         parser: OptionParser(
             values: ["key", "admin", "config"], operands: 2...100,
             operandName: "list|rotate-master|drop-master IDENTITY…"),

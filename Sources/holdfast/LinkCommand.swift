@@ -9,13 +9,14 @@ extension Subcommand {
             holdfast link BUCKET/KEY
             holdfast link --list PREFIX COUNT --bucket BUCKET
 
-            Prints a URL on the edge that made it; any edge honours it. Whoever has the URL can
-            use it until it expires. The second form prints path and query only, one a line, for
-            the objects PREFIX00000000, PREFIX00000001, … in BUCKET.
+            Prints a URL on the edge that made it; any edge honours it. Whoever has the URL
+            can use it until it expires. The second form prints path and query only, one a
+            line, for the objects PREFIX00000000, PREFIX00000001, … in BUCKET.
 
               --expires SPAN     how long it holds: 90s, 15m, 1h, 7d (1h; at most 7d)
               --method LIST      what it allows, comma-separated: GET, PUT, DELETE (GET)
-              --prefix           for everything in the folder KEY/: its name goes before the ?
+              --prefix           for everything in the folder KEY/: its name goes before
+                                 the ?
               --count N          URLs for KEY00000000 up to N of them
             \(ClientCommand.optionsHelp)
             """,

@@ -13,26 +13,28 @@ struct MembershipCommand {
         holdfast node drain  --dir DIR ID
         holdfast node remove --dir DIR ID [--lost]
 
-        Change which nodes a running cluster has. DIR is what holdfast init made: its authority
-        proves the command, and new identities are made beside the old ones.
+        Change which nodes a running cluster has. DIR is what holdfast init made.
 
         list     shows every node, how it stands, and in which groups it votes
-        add      makes an identity under a number that no node ever had, DIR/node-N/identity: to
-                 be carried to its machine and run like any other. Where a group has fewer
-                 voters than it should, the node becomes one, once it has caught up
-        drain    takes a node's votes away, others vote in its place where there are any; ends
-                 when it votes nowhere. Its chunks stay, and it goes on serving
-        remove   takes a node out for ever: its certificate is refused from then on, its number
-                 never used again. Refused while it votes, unless it is lost
+        add      makes an identity under a number that no node ever had,
+                 DIR/node-N/identity, to be carried to its machine. The node becomes a
+                 voter where one is missing
+        drain    takes a node's votes away; others vote in its place where there are
+                 any. Ends when it votes nowhere. Its chunks stay, and it goes on
+                 serving
+        remove   takes a node out for ever: its certificate is refused from then on,
+                 its number never used again. Refused while it votes, unless it is lost
 
-          --dir DIR        what holdfast init made
-          --zone ZONE      what fails together with the node; the zone with the fewest nodes when
-                           not given
-          --host ADDRESS   the numeric address of the node; that of the others when not given
-          --base-port P    the node listens on P+ID, P+400+ID, P+100+ID and P+200+ID, as with
-                           init; the same base as the others' when not given
-          --lost           the node votes, and will never come back: its disk is gone, or damaged
+          --zone ZONE      what fails together with the node (the zone with the fewest
+                           nodes)
+          --host ADDRESS   the numeric address of the node (that of the others)
+          --base-port P    ports P+ID, P+400+ID, P+100+ID and P+200+ID, as with init
+                           (the base of the others)
+          --lost           the node votes and will never come back: its disk is gone or
+                           damaged
+
         """
+    static let verbs = ["list", "add", "drain", "remove"]
     static let flags = ["lost"]
     static let values = ["dir", "zone", "host", "base-port"]
     private static let basePortRange = 1024...65_000

@@ -11,72 +11,25 @@ extension Subcommand {
     static let node = Subcommand(
         name: "node", summary: "run one node of a cluster; add, drain, remove, list nodes",
         help: """
-            holdfast node --identity DIR --data DIR [--loops N] [--cache-mib N]
-                          [--largest-body-mib N] [--compression on|off] [--reserve-mib N]
-                          [--low-space-mib N] [--ballast-mib N] [--log-kept-entries N]
-                          [--log-kept-mib N] [--snapshot-rate-mib N] [--log-level LEVEL]
+            holdfast node --identity DIR --data DIR [SETTINGS]
+            holdfast node list|add|drain|remove --dir DIR …    holdfast help node-membership
 
-            Runs one node, with the roles that its identity names, until SIGTERM or SIGINT: it
-            then finishes what it is doing, within 10 s, and ends with status 0. A second signal
-            ends it at once. Log lines go to standard error.
+            Runs one node, with the roles that its identity names, until SIGTERM or SIGINT:
+            it then finishes what it is doing, within 10 s, and ends with status 0. A
+            second signal ends it at once. Log lines go to standard error.
 
               --identity DIR     what holdfast init made for this node
               --data DIR         where the node keeps everything; made at the first start
-              --loops N          threads that serve connections, 1 to 64; when not given, 1 on
-                                 machines of one or two processors and 2 on larger ones
-              --cache-mib N      memory for blocks of objects at this edge, 0 to 1048576; 128 when
-                                 not given
-              --largest-body-mib N
-                                 the largest object, or part of one, that a single request may
-                                 bring, 1 to 4194304; 1048576 (1 TiB) when not given
-              --compression on|off
-                                 whether this edge compresses what it stores where a sample says
-                                 that it pays; on when not given. Either way all is read
-              --reserve-mib N    free disk space that chunks leave to metadata and to deletes, 1 to
-                                 1048576; 1024 when not given; at least the ballast and five
-                                 quarters of --low-space-mib
-              --low-space-mib N  free disk space below which metadata refuses writes (507), 1 to
-                                 65536; 256 when not given
-              --ballast-mib N    disk space that metadata keeps aside and gives back then, so that
-                                 deletes go on, 0 to 65536; 128 when not given
-              --log-kept-entries N
-                                 log entries of a group kept for voters that are slow or away,
-                                 1000 to 100000000; 100000 when not given
-              --log-kept-mib N   the same in size, 1 to 65536; 64 when not given. Who lacks more
-                                 than either is given the whole state
-              --snapshot-rate-mib N
-                                 how fast this node fetches such a state, 1 to 65536 a second;
-                                 64 when not given
-              --log-level LEVEL  debug, info, warning or error; info when not given
+              --loops N          threads that serve connections, 1 to 64 (1 on machines of
+                                 one or two processors, 2 on larger ones)
+              --log-level LEVEL  debug, info, warning or error (info)
 
-            How long chunks that nobody needs stay, as 90s, 15m, 6h or 7d; at least a second:
-
-              --deletion-grace SPAN          between the last reference to a chunk and the
-                                             deletion of its copies; 6h when not given
-              --full-disk-grace SPAN         the same while a disk is full, where it is shorter;
-                                             15m when not given
-              --upload-lifetime SPAN         how long the upload of one object may take; 5h when
-                                             not given
-              --orphan-grace SPAN            the age from which a chunk that was never committed
-                                             is no upload under way; more than the lifetime of
-                                             uploads; 6h when not given
-              --abandoned-upload-grace SPAN  how long an upload in parts waits for its next part;
-                                             7d when not given
-              --sweep-period SPAN            between two sweeps of a group's leader; 5s when not
-                                             given
-              --deletion-period SPAN         between two questions of a store what to delete; 5s
-                                             when not given
-              --orphan-period SPAN           between two walks of a store over its chunks; 10m
-                                             when not given
-              --audit-period SPAN            between two audits of the references to chunks; 6h
-                                             when not given
-
-            HOLDFAST_LOOPS, HOLDFAST_DELETION_GRACE and so on, one for each option with a value, do
-            the same from the environment.
-
-            \(MembershipCommand.help)
+            Memory, disk space and the Raft log: holdfast help node-settings. How long
+            chunks that nobody needs stay: holdfast help node-cleaning. HOLDFAST_LOOPS and
+            so on, one for each option with a value, do the same from the environment.
 
             """,
+        verbs: MembershipCommand.verbs,
         parser: OptionParser(
             flags: MembershipCommand.flags,
             values: MembershipCommand.values + [

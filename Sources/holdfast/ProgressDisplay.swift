@@ -16,6 +16,8 @@ final class ProgressDisplay: Sendable {
         var text: TransferText
         var isBarShown = false
         var isEnded = false
+        /// The first that was told of.
+        var fault: FileClientFault?
     }
 
     private static let barInterval: Duration = .milliseconds(200)
@@ -44,15 +46,18 @@ final class ProgressDisplay: Sendable {
     /// Shows an event about one file; failures even when quiet.
     func report(_ event: TransferEvent) {
         switch event {
-        case .failed(let fault): self.say("error: \(fault)")
+        case .failed(let fault):
+            self.state.withLock { $0.fault = $0.fault ?? fault }
+            self.say("error: \(fault)")
         case .skipped(let path, let kind):
             let what = kind == .symbolicLink ? "a symbolic link" : "not a file"
             if !self.isQuiet { self.say("skipped \(path): \(what)") }
         }
     }
 
-    /// Takes the bar away and says what came of it.
-    func end() {
+    /// Takes the bar away and says what came of it; what is left for the next run too, unless
+    /// whoever ends it says so.
+    func end(saysStanding: Bool = true) {
         let counts = self.progress.counts
         let summary = self.state.withLock { state in
             state.isEnded = true
@@ -60,6 +65,21 @@ final class ProgressDisplay: Sendable {
         }
         // Where nothing was begun the error says it all.
         self.say(self.isQuiet || counts.files == 0 ? nil : summary)
+        if saysStanding, !self.isQuiet, let standing = self.standing { self.say(standing) }
+    }
+
+    /// Says so when a transfer had nothing to do, which a person may not have meant.
+    func sayWhetherIdle() {
+        guard !self.isQuiet, self.progress.counts.files == 0 else { return }
+        self.say("nothing to do: there is no such file, or --include and --exclude want none")
+    }
+
+    /// What is left for the next run; nil when it is nothing.
+    var standing: String? { TransferText.standing(self.progress.counts) }
+
+    /// What came of it, for the shell.
+    var exitStatus: Int32 {
+        ExitStatus.of(self.progress.counts, first: self.state.withLock { $0.fault })
     }
 
     /// False when there is nothing more to show.

@@ -8,8 +8,8 @@ extension Subcommand {
         help: """
             holdfast rm BUCKET/KEY… [--recursive]
 
-            Removes objects; one that is not there is as good as removed. BUCKET alone removes
-            an empty bucket. What is removed is gone: nothing asks first.
+            Removes objects; one that is not there is as good as removed. BUCKET alone
+            removes an empty bucket. What is removed is gone: nothing asks first.
 
               --recursive        also everything in the folder KEY/; with BUCKET alone,
                                  everything in the bucket and the bucket itself
@@ -39,6 +39,6 @@ extension Subcommand {
                     try await client.removeFolder(path, progress: progress, report: display.report)
                 }
             }
-            return progress.counts.filesFailed == 0 ? 0 : 1
+            return display.exitStatus
         })
 }

@@ -12,13 +12,13 @@ extension Subcommand {
             holdfast slots show --dir DIR
             holdfast slots move --dir DIR --from FIRST --to LAST --group G
 
-            Runs where the cluster's authority is. Buckets and access keys belong to one of 65,536
-            slots by the hash of their name, and each slot belongs to a data group.
+            Runs where the cluster's authority is. Buckets and access keys belong to one of
+            65,536 slots by the hash of their name, and each slot belongs to a data group.
 
             show   a line for each run of slots, and one for each move that is under way
-            move   has slots moved to a group, with everything that is in them, while requests go
-                   on; waits an hour until they are there. Ended before, the move goes on by
-                   itself, and the same command waits for it again
+            move   has slots moved to a group, with everything that is in them, while
+                   requests go on; waits an hour until they are there. Ended before, the
+                   move goes on by itself, and the same command waits for it again
 
               --dir DIR      where holdfast init made the cluster
               --from FIRST   the first slot, 0 to 65535
@@ -26,6 +26,7 @@ extension Subcommand {
               --group G      the data group that they go to
 
             """,
+        verbs: ["show", "move"],
         parser: OptionParser(
             values: ["dir", "from", "to", "group"], operands: 1...1, operandName: "show|move"),
         run: { options, environment async throws(CommandFault) in

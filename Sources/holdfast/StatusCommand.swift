@@ -8,15 +8,18 @@ extension Subcommand {
         help: """
             holdfast status --admin HOST:PORT,…
 
-            Asks every node on its admin port and shows its zone and roles, the groups it leads,
-            their terms, the log entries it has applied and how far it is behind, its chunks and
-            disk, and the promise that is in force. Exit status 1 when a node does not answer.
+            Asks every node on its admin port and shows its zone and roles, the groups it
+            leads, their terms, the log entries it has applied and how far it is behind,
+            its chunks and disk, and the promise that is in force. Exit status 1 when a
+            node does not answer.
 
-              --admin LIST       admin ports of the nodes, comma-separated (or HOLDFAST_ADMIN)
+              --json             one JSON object a line; see holdfast help json
+              --admin LIST       admin ports of the nodes, comma-separated (or
+                                 HOLDFAST_ADMIN)
               --config FILE      settings, one a line: name = value (or HOLDFAST_CONFIG)
 
             """,
-        parser: OptionParser(values: ["admin", "config"]),
+        parser: OptionParser(flags: ["json"], values: ["admin", "config"]),
         run: { options, environment async throws(CommandFault) in
             do throws(SettingsFault) {
                 let files = environment.files
@@ -26,12 +29,31 @@ extension Subcommand {
                         options, variables: ProgramEnvironment.variables, files: files)
                 }
                 let client = StatusClient(environment, loop: environment.loops[0])
-                let table = StatusTable(await client.ask(addresses))
-                let text = table.lines.joined(separator: "\n") + "\n"
+                let asked = await client.ask(addresses)
+                let table = StatusTable(asked)
+                let text =
+                    options.flag("json")
+                    ? asked.map { JSONLine.text(StatusLine($0)) }.joined()
+                    : table.lines.joined(separator: "\n") + "\n"
                 guard Terminal.write(text, to: .output) else { return 1 }
                 return table.allAnswered ? 0 : 1
             } catch {
                 throw CommandFault.settings(error)
             }
         })
+}
+
+/// What one node has answered, as JSON.
+private struct StatusLine: Encodable {
+    let address: String
+    private(set) var node: NodeStatus?
+    private(set) var error: String?
+
+    init(_ asked: AskedNode) {
+        self.address = asked.address.description
+        switch asked.answer {
+        case .success(let status): self.node = status
+        case .failure(let fault): self.error = "\(fault)"
+        }
+    }
 }

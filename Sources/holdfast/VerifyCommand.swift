@@ -12,13 +12,13 @@ extension Subcommand {
             holdfast verify DIR [--json]
 
             Reads every segment of a store: DIR is a node's data directory, or the chunks
-            directory in it. Checks each record's header and frames by their checksums (no key
-            is needed), and compares the index with the segments in both directions. Changes
-            nothing. Refuses while a node uses the directory.
+            directory in it. Checks each record's header and frames by their checksums (no
+            key is needed), and compares the index with the segments in both directions.
+            Changes nothing. Refuses while a node uses the directory.
 
             Exit status 0: all is as it was written. 1: something is not; each bad chunk is
-            named, and the node's next start or a read will fetch it from another copy.
-            2: not understood, no store, or in use.
+            named, and the node's next start or a read will fetch it from another copy. 2:
+            not understood, no store, or in use.
 
               --json             the result as one JSON object, and no progress
               --quiet            no progress

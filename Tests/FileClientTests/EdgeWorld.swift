@@ -19,7 +19,7 @@ struct EdgeWorld {
     let isSecure: Bool
 
     init(
-        seed: UInt64 = 1, troubles: [[FakeEdge.Trouble]] = [[]], pageKeys: Int = 1000,
+        seed: UInt64 = 1, troubles: [[FakeEdge.Trouble?]] = [[]], pageKeys: Int = 1000,
         isSecure: Bool = false
     ) {
         self.isSecure = isSecure
@@ -47,8 +47,11 @@ struct EdgeWorld {
     }
 
     /// Starts the edges and runs `work` on the person's machine to its end.
+    ///
+    /// - Parameter configure: what the client is told besides.
     @discardableResult
     func run(
+        configure: @escaping @Sendable (inout FileClientOptions) -> Void = { _ in },
         _ work: @escaping @Sendable (FileClient, any Environment) async throws -> Void
     ) -> SimulationOutcome {
         for (node, edge) in zip(self.edgeNodes, self.edges) {
@@ -71,11 +74,11 @@ struct EdgeWorld {
             do {
                 // The edges listen first.
                 try await environment.loops[0].sleep(for: .seconds(1))
+                var options = FileClientOptions(
+                    edges: addresses, accessKey: "key", secret: Redacted("secret"))
+                configure(&options)
                 let client = FileClient(
-                    environment, loop: environment.loops[0],
-                    options: FileClientOptions(
-                        edges: addresses, accessKey: "key", secret: Redacted("secret")),
-                    security: security)
+                    environment, loop: environment.loops[0], options: options, security: security)
                 try await work(client, environment)
             } catch {
                 Issue.record(error)
@@ -105,7 +108,7 @@ extension Environment {
     func read(_ path: String) async throws -> [UInt8] {
         let files = self.files
         return try await self.blocking(.disk) { () throws(FileFault) in
-            try files.contents(of: path)
+            try files.contents(of: path, limit: 64 << 20)
         }
     }
 

@@ -15,6 +15,14 @@ final class FakeStore: Sendable {
         var requests: [String] = []
         /// `x-amz-content-sha256` of every object that was put.
         var payloads: [String] = []
+        var uploads: [String: FakeUpload] = [:]
+        var uploadCount = 0
+        /// Of objects that were made of parts: what was said of their size and their checksum.
+        var partsOf: [String: (partBytes: String, checksum: String?)] = [:]
+        /// How many more parts are taken; nil for any number.
+        var partLimit: Int?
+        /// Bytes of objects that were sent to clients.
+        var sentBytes = 0
         var mostAtOnce = 0
         var atOnce = 0
     }
@@ -48,14 +56,14 @@ final class FakeEdge: HTTPResponder {
     let store: FakeStore
     let number: Int
     /// Taken one after the other by GETs and PUTs of objects.
-    let troubles: Mutex<[Trouble]>
+    let troubles: Mutex<[Trouble?]>
     let pageKeys: Int
     private let loop: any EventLoop
     /// Time to think, so that requests made at once are seen at once.
     private static let thinkingTime: Duration = .milliseconds(20)
 
     init(
-        _ store: FakeStore, number: Int, loop: any EventLoop, troubles: [Trouble], pageKeys: Int
+        _ store: FakeStore, number: Int, loop: any EventLoop, troubles: [Trouble?], pageKeys: Int
     ) {
         self.loop = loop
         self.store = store
@@ -90,6 +98,10 @@ final class FakeEdge: HTTPResponder {
         let key = parts.count > 1 ? String(decoding: parts[1], as: UTF8.self) : ""
         if bucket == "f" { return try await self.link(head, path, exchange) }
         if key.isEmpty { return try await self.bucket(bucket, head, exchange) }
+        if try await self.answerUpload(bucket, key, head, exchange) { return }
+        if head.fields.contains("x-amz-copy-source") {
+            return try await self.copy(bucket, key, head, exchange)
+        }
         let trouble = self.troubles.withLock { troubles -> Trouble? in
             let isData = head.method == .get || head.method == .put
             return !isData || troubles.isEmpty ? nil : troubles.removeFirst()
@@ -144,16 +156,18 @@ final class FakeEdge: HTTPResponder {
         guard var body = self.store.content(bucket, key) else {
             return try await self.refuse(.notFound, "NoSuchKey", exchange)
         }
-        var fields = Self.fields(body, withChecksum: true)
+        let parts = self.store.state.withLock { $0.partsOf["\(bucket)/\(key)"] }
+        var fields = parts.map(Self.fields(ofParts:)) ?? Self.fields(body, withChecksum: true)
         var status = Status.ok
         if let range = head.fields.text("range"), range.hasPrefix("bytes="),
-            let first = Int(range.dropFirst(6).dropLast())
+            let dash = range.firstIndex(of: "-"), let first = Int(range.dropFirst(6)[..<dash])
         {
-            fields.add(
-                .bytes(UInt64(first)..<UInt64(body.count), size: UInt64(body.count)))
-            body = Array(body[first...])
+            let last = Int(range[range.index(after: dash)...]) ?? body.count - 1
+            fields.add(.bytes(UInt64(first)..<UInt64(last + 1), size: UInt64(body.count)))
+            body = Array(body[first...last])
             status = .partialContent
         }
+        if head.method == .get { self.store.state.withLock { $0.sentBytes += body.count } }
         if case .corrupt = trouble { body[body.count / 2] ^= 1 }
         try exchange.start(
             OutgoingResponse(status, fields: fields), length: UInt64(body.count))
@@ -165,6 +179,21 @@ final class FakeEdge: HTTPResponder {
         }
         try await exchange.write(body)
         try exchange.finish()
+    }
+
+    private static func fields(ofParts parts: (partBytes: String, checksum: String?)) -> FieldBlock
+    {
+        var fields = FieldBlock()
+        if let etag = EntityTag("0123-2") { fields.add(etag: etag) }
+        do throws(FieldFault) {
+            try fields.add("x-amz-meta-holdfast-part-bytes", parts.partBytes)
+            if let checksum = parts.checksum {
+                try fields.add("x-amz-checksum-sha256", checksum)
+            }
+        } catch {
+            brokenInvariant("digits can stand in a field")
+        }
+        return fields
     }
 
     private static func fields(_ body: [UInt8], withChecksum: Bool) -> FieldBlock {
@@ -180,7 +209,7 @@ final class FakeEdge: HTTPResponder {
         return fields
     }
 
-    private func refuse(
+    func refuse(
         _ status: Status, _ code: String, _ exchange: HTTPExchange
     ) async throws(HTTPExchangeFault) {
         let text = "<Error><Code>\(code)</Code><Message>Because &amp; so.</Message></Error>"
@@ -238,8 +267,9 @@ final class FakeEdge: HTTPResponder {
         let entries = page.map { key in
             let encoded = PercentCoding.encode(key.utf8, keepingSlashes: true)
             let size = self.store.content(bucket, key)?.count ?? 0
+            let tag = Hex.encode(MD5.hash(self.store.content(bucket, key) ?? []))
             return "<Contents><Key>\(String(decoding: encoded, as: UTF8.self))</Key>"
-                + "<Size>\(size)</Size></Contents>"
+                + "<Size>\(size)</Size><ETag>\"\(tag)\"</ETag></Contents>"
         }
         let isTruncated = page.count < keys.count
         return "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">"

@@ -50,6 +50,15 @@ import Testing
         #expect(throws: fault) { try self.parser.parse(words) }
     }
 
+    @Test func `options that may come again keep the order of the words`() throws {
+        let parser = OptionParser(flags: ["quiet"], lists: ["in", "out"])
+        let parsed = try parser.parse(["--in", "a", "--out=b", "--quiet", "--in", "--c"])
+        #expect(parsed.repeated.map(\.name) == ["in", "out", "in"])
+        #expect(parsed.repeated.map(\.value) == ["a", "b", "--c"])
+        #expect(parsed.isGiven("out"))
+        #expect(throws: OptionFault.missingValue("--in")) { try parser.parse(["--in"]) }
+    }
+
     @Test func `a message names the option`() {
         #expect(
             OptionFault.unknown("--job", nearest: "--jobs").description
