@@ -21,6 +21,17 @@ import Primitives
 /// `raft/` that does not open is the last kind too, for all groups of the node. The row stands in
 /// one atomic write with every change of the log and names the log's end, so each of the two
 /// convicts the other.
+///
+/// **What no start finds**: a log that is cut at its very end, by whole writes. Row and entries then are
+/// what an earlier write made them, as after a crash that came before the lost writes. The state
+/// convicts them as far as it was made durable behind them; what was acknowledged since, at most
+/// `MetaLogSettings.flushBytes` and what is not applied, it cannot know of. Another witness would
+/// have to be durable before every acknowledgement, which is a second sync for each write, on the very
+/// device that is doubted. One that is not synced is there when a process has ended, and then the
+/// log is whole; after a power cut, when the log may not be, it is gone as well. So the others are
+/// the witness: a leader counts on what this replica acknowledged, and its first heartbeat or
+/// append names it (`ReplicaFault.entriesLost`). Until then what was cut off has one copy fewer than
+/// its acknowledgement promised, and a vote of this replica may go to somebody who lacks it.
 package enum ReplicaFinding: Equatable, Sendable {
     case new
     case whole
