@@ -19,7 +19,7 @@ struct Auditor {
     let meta: MetaNode
     let group: GroupID
     let term: Term
-    private var jitter: SeededGenerator
+    private var periods: SpreadPeriods
 
     /// Rows of one trip to the disk, and the pause between two: with manifests that hold 4 KiB, some
     /// 40 MB a second.
@@ -37,8 +37,7 @@ struct Auditor {
         self.meta = meta
         self.group = group
         self.term = term
-        let seed = meta.environment.randomBytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        self.jitter = SeededGenerator(seed: seed)
+        self.periods = SpreadPeriods(meta.environment)
     }
 
     /// Why an audit ended before its end.
@@ -51,9 +50,7 @@ struct Auditor {
     /// Returns when the leadership has gone, or the node stops.
     mutating func run() async {
         while true {
-            let period = self.meta.settings.sweep.auditPeriod
-            let pause =
-                period * 3 / 4 + period / 1024 * Int.random(in: 0...512, using: &self.jitter)
+            let pause = self.periods.next(of: self.meta.settings.sweep.auditPeriod)
             do { try await self.meta.loop.sleep(for: pause) } catch { return }
             guard await self.meta.leads(self.group, in: self.term),
                 let state = self.meta.states[self.group]

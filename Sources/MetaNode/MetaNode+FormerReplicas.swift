@@ -91,8 +91,7 @@ package struct MayLeaveRequest: WireMessage, Equatable {
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
-        let version: UInt8 = try reader.read()
-        guard version == 1 else { throw .unknownVersion(Int(version)) }
+        try reader.expectFirstVersion()
         self.group = GroupID(try reader.read())
     }
 }
@@ -104,17 +103,11 @@ package struct MayLeaveAnswer: WireMessage, Equatable {
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(UInt8(1))
-        writer.write(UInt8(self.mayLeave ? 1 : 0))
+        writer.write(self.mayLeave)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
-        let version: UInt8 = try reader.read()
-        guard version == 1 else { throw .unknownVersion(Int(version)) }
-        let at = reader.offset
-        switch try reader.read(UInt8.self) {
-        case 0: self.mayLeave = false
-        case 1: self.mayLeave = true
-        default: throw .invalid(field: "may leave", offset: at)
-        }
+        try reader.expectFirstVersion()
+        self.mayLeave = try reader.readBool(field: "may leave")
     }
 }

@@ -213,7 +213,7 @@ package struct SnapshotPieceRequest: WireMessage, Equatable {
 }
 
 extension ByteReader {
-    fileprivate mutating func expectFirstVersion() throws(FormatFault) {
+    mutating func expectFirstVersion() throws(FormatFault) {
         let version: UInt8 = try self.read()
         guard version == 1 else { throw .unknownVersion(Int(version)) }
     }

@@ -18,32 +18,27 @@ struct Sweeper {
     let meta: MetaNode
     let group: GroupID
     let term: Term
-    private var jitter: SeededGenerator
+    private var periods: SpreadPeriods
 
     init(_ meta: MetaNode, _ group: GroupID, in term: Term) {
         self.meta = meta
         self.group = group
         self.term = term
-        let seed = meta.environment.randomBytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        self.jitter = SeededGenerator(seed: seed)
+        self.periods = SpreadPeriods(meta.environment)
     }
 
     private var settings: SweepSettings { self.meta.settings.sweep }
 
     /// Returns when the leadership has gone, or the node stops.
     mutating func run() async {
-        var pause = self.spreadPeriod()
+        var pause = self.periods.next(of: self.settings.period)
         while true {
             do { try await self.meta.loop.sleep(for: pause) } catch { return }
             guard await self.meta.leads(self.group, in: self.term) else { return }
-            pause = await self.sweep() ? self.settings.busyPause : self.spreadPeriod()
+            pause =
+                await self.sweep()
+                ? self.settings.busyPause : self.periods.next(of: self.settings.period)
         }
-    }
-
-    /// So that the sweeps of many groups do not fall together.
-    private mutating func spreadPeriod() -> Duration {
-        let period = self.settings.period
-        return period * 3 / 4 + period / 1024 * Int.random(in: 0...512, using: &self.jitter)
     }
 
     /// One look and what it comes to; whether more waits.
