@@ -113,7 +113,11 @@ package enum CatalogLimits {
     /// Rows of slots, with what follows from them, that one command erases.
     package static let rowsErasedPerCommand = 512
     package static let rowKeyBytes = 4 << 10
-    package static let rowValueBytes = 1 << 20
+    /// The largest row of a slot is the root of a manifest in parts of which no two consecutive ones
+    /// are of one size: `partsPerUpload` runs of 12 bytes.
+    package static let rowValueBytes = 128 << 10
+    /// The largest row of a slot as a command brings it.
+    package static let importedRowBytes = rowKeyBytes + rowValueBytes + ImportedRow.frameBytes
     /// Moves of slots that are under way at once.
     package static let slotMoves = 64
 

@@ -4,10 +4,12 @@ extension CatalogOperation {
     package var grows: Bool {
         switch self {
         case .createBucket, .putObject, .copyObject, .createAccessKey, .openUpload, .putPart,
-            .completeUpload, .importRows, .fileBadCopy:
+            .completeUpload, .fileBadCopy:
             true
         // What is withdrawn must be so on a full disk too; the list of it is bounded.
         case .revokeLink, .raiseLinkEpoch: false
+        // Refused behind the release, they would leave slots without an owner.
+        case .importRows(let rows): !rows.isBehindRelease
         // A group takes slots over when their rows stand already, and nobody owns them until then.
         case .unreadable, .openSession, .setWrappingKey, .rewrapSecrets, .adoptSlots,
             .releaseSlots, .retainSlots, .clearImport, .dropRows, .moveSlots, .advanceSlotMove,

@@ -25,13 +25,20 @@ package struct ImportRows: Equatable, Sendable {
     package let epoch: Epoch
     /// Pieces of the attempt that came before.
     package let piece: UInt64
-    /// At most `CatalogLimits.rowsPerPiece`.
+    /// The old group has released the slots, so that nobody owns them until these rows are here: they
+    /// are taken where growth is refused. `SlotMoveSettings.gapBytes` bounds how much that is.
+    package let isBehindRelease: Bool
+    /// At most `CatalogLimits.rowsPerPiece`. None at all asks whether there is room for more.
     package let rows: [ImportedRow]
 
-    package init(slots: SlotRange, epoch: Epoch, piece: UInt64, rows: [ImportedRow]) {
+    package init(
+        slots: SlotRange, epoch: Epoch, piece: UInt64, isBehindRelease: Bool = false,
+        rows: [ImportedRow]
+    ) {
         self.slots = slots
         self.epoch = epoch
         self.piece = piece
+        self.isBehindRelease = isBehindRelease
         self.rows = rows
     }
 }
@@ -46,7 +53,13 @@ package struct ImportedRow: Equatable, Sendable {
         self.value = value
     }
 
-    package var sizeBytes: Int { 16 + self.name.key.count + (self.value?.count ?? 0) }
+    /// What a command says of a row beside its key and its value, at most.
+    static let frameBytes = 16
+
+    /// Of the row in a command, at most.
+    package var sizeBytes: Int {
+        Self.frameBytes + self.name.key.count + (self.value?.count ?? 0)
+    }
 }
 
 /// Goes on holding slots, in a later epoch: what was begun in an earlier one cannot release them any
@@ -94,13 +107,14 @@ extension ImportRows: WireMessage {
         writer.write(self.slots)
         writer.write(self.epoch.rawValue)
         writer.write(self.piece)
+        writer.write(self.isBehindRelease)
         writer.writeMessages(self.rows)
     }
 
     package init(from reader: inout ByteReader) throws(FormatFault) {
         self.init(
             slots: try SlotRange(from: &reader), epoch: Epoch(try reader.read()),
-            piece: try reader.read(),
+            piece: try reader.read(), isBehindRelease: try reader.readBool(),
             rows: try reader.readMessages(field: "rows", limit: CatalogLimits.rowsPerPiece))
     }
 }

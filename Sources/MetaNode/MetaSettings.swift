@@ -50,6 +50,9 @@ package struct MetaSettings: Sendable {
     /// is answered without leaving the loop.
     static let cacheBytes = 64 << 20
 
+    /// What an entry and a command say beside what is in them, at most.
+    private static let frameBytes = 1 << 10
+
     /// How a process ends whose log or state could not be written.
     package static let logFailureStatus: Int32 = 70
     /// How a process ends whose log or state found no room on the disk. Nothing that was
@@ -86,6 +89,9 @@ package struct MetaSettings: Sendable {
             node: self.node, members: members, seed: seed)
         configuration.heartbeatTicks = self.beatTicks
         configuration.maximumCachedBytes = self.log.cachedBytes
+        invariant(
+            self.slotMoves.mostPieceBytes + Self.frameBytes <= configuration.maximumEntryBytes,
+            "the largest piece of a slot's rows fits into an entry")
         return configuration
     }
 }

@@ -1,3 +1,4 @@
+import Catalog
 import Primitives
 import Telemetry
 
@@ -6,8 +7,16 @@ package struct SlotMoveSettings: Sendable, Equatable {
     /// Between two looks for a move.
     package var period: Duration = .seconds(1)
     package var retryPause: Duration = .milliseconds(250)
-    /// Bytes of rows of one command. A larger row is a command by itself.
+    /// Bytes of rows after which a command ends, with the row that passes them.
     package var pieceBytes = 96 << 10
+    /// Bytes of rows that may go while nobody owns the slots; with more to go, they are taken back.
+    ///
+    /// The new group takes these rows where growth is refused, out of what a disk keeps for such
+    /// commands: from the mark down to a quarter of it, and the ballast, 320 MiB as things are set.
+    /// Each row stands there twice, in the log and in the state. So there is room for all the moves that
+    /// the cluster may have under way (`CatalogLimits.slotMoves`), at that point all at once, into
+    /// groups of one node: 64 × 2 × (2 MiB and the piece that passes them) are 286 MiB.
+    package var gapBytes = 2 << 20
     /// What a move may add to the log of the group that it goes to.
     package var bytesPerSecond = 32 << 20
     /// For one call of another group.
@@ -22,6 +31,9 @@ package struct SlotMoveSettings: Sendable, Equatable {
     package var dropPause: Duration = .milliseconds(5)
 
     package init() {}
+
+    /// What the largest command that brings rows has of them.
+    package var mostPieceBytes: Int { self.pieceBytes + CatalogLimits.importedRowBytes }
 }
 
 /// What moves of slots are counted by.

@@ -26,7 +26,7 @@ struct SlotMover {
         case refused(CommandResult)
         /// A group gave no answer that says what became of a command.
         case unanswered
-        /// More was written meanwhile than was kept.
+        /// More was written meanwhile than is kept, or than may go while nobody owns the slots.
         case overrun
     }
 
@@ -130,7 +130,7 @@ struct SlotMover {
         var roundsBehind = 0
         while true {
             let rows = try await self.read(&copy, state, ticket)
-            try await self.send(rows, of: move, &piece, patience: self.settings.patience)
+            if !rows.isEmpty { try await self.copy(rows, of: move, &piece) }
             // The last rows go while nobody owns the slots, so they have to be few.
             if copy.hasPassedAll {
                 roundsBehind += 1
@@ -138,12 +138,20 @@ struct SlotMover {
                 if areFew || roundsBehind >= self.settings.mostRoundsBehind { break }
             }
         }
+        // Given up only with room at the new group: a piece without rows is refused like any other.
+        try await self.importPiece(
+            [], of: move, &piece, isBehindRelease: false, patience: self.settings.patience)
         let floor = try await self.release(move)
         let given = self.meta.environment.now
+        var gapBytes = 0
         while true {
             let rows = try await self.read(&copy, state, ticket)
             if rows.isEmpty { break }
-            try await self.send(rows, of: move, &piece, patience: self.settings.gapPatience)
+            guard gapBytes < self.settings.gapBytes else { throw .overrun }
+            gapBytes += Self.sizeBytes(of: rows)
+            try await self.importPiece(
+                rows, of: move, &piece, isBehindRelease: true,
+                patience: self.settings.gapPatience)
         }
         try await self.adopt(move, above: floor)
         self.meta.logger.info(
@@ -178,24 +186,22 @@ struct SlotMover {
         return pieceRows
     }
 
-    private func send(
-        _ rows: [ImportedRow], of move: SlotMove, _ piece: inout UInt64, patience: Duration
+    /// With a rest behind it, so that what users ask of both groups is not crowded out.
+    private func copy(
+        _ rows: [ImportedRow], of move: SlotMove, _ piece: inout UInt64
     ) async throws(MoveFault) {
-        guard !rows.isEmpty else { return }
         let began = self.meta.environment.now
-        let command = ImportRows(
-            slots: move.slots, epoch: move.adoption, piece: piece, rows: rows)
-        let result = try await self.ask(.importRows(command), in: move.to, patience: patience)
-        guard result == .rowsImported(pieces: piece + 1) else { throw .refused(result) }
-        piece += 1
-        self.meta.slotMoveCounters.rows.add(UInt64(rows.count))
-        // A rest, so that what users ask of both groups is not crowded out.
-        let bytes = rows.reduce(0) { $0 + $1.sizeBytes }
+        try await self.importPiece(
+            rows, of: move, &piece, isBehindRelease: false, patience: self.settings.patience)
         let share = Duration.nanoseconds(
-            Int64(bytes) * 1_000_000_000 / Int64(self.settings.bytesPerSecond))
+            Int64(Self.sizeBytes(of: rows)) * 1_000_000_000 / Int64(self.settings.bytesPerSecond))
         let rest = share - (self.meta.environment.now - began)
-        guard rest > .zero, patience == self.settings.patience else { return }
+        guard rest > .zero else { return }
         do { try await self.meta.loop.sleep(for: rest) } catch { throw .over }
+    }
+
+    private static func sizeBytes(of rows: [ImportedRow]) -> Int {
+        rows.reduce(0) { $0 + $1.sizeBytes }
     }
 
     // MARK: The new group
@@ -216,6 +222,19 @@ struct SlotMover {
             .clearImport(ClearImport(slots: move.slots, epoch: move.adoption)), in: move.to)
         guard case .rowsErased(let isDone) = result else { throw .refused(result) }
         return isDone
+    }
+
+    private func importPiece(
+        _ rows: [ImportedRow], of move: SlotMove, _ piece: inout UInt64, isBehindRelease: Bool,
+        patience: Duration
+    ) async throws(MoveFault) {
+        let command = ImportRows(
+            slots: move.slots, epoch: move.adoption, piece: piece,
+            isBehindRelease: isBehindRelease, rows: rows)
+        let result = try await self.ask(.importRows(command), in: move.to, patience: patience)
+        guard result == .rowsImported(pieces: piece + 1) else { throw .refused(result) }
+        piece += 1
+        self.meta.slotMoveCounters.rows.add(UInt64(rows.count))
     }
 
     private func adopt(_ move: SlotMove, above floor: UInt64) async throws(MoveFault) {

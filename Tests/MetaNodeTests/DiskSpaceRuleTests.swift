@@ -1,3 +1,4 @@
+import Catalog
 import MetaNode
 import Primitives
 import Testing
@@ -86,5 +87,16 @@ import Testing
         #expect(DiskSpace.ample.rawValue == 1)
         #expect(DiskSpace.low.rawValue == 2)
         #expect(DiskSpace.exhausted.rawValue == 3)
+    }
+
+    /// What is given away before somebody has it again must find room, however full the disk is.
+    @Test func `what a full disk keeps is enough for the last rows of all moves of slots`() {
+        let (moves, disk) = (SlotMoveSettings(), DiskSpaceSettings())
+        let kept =
+            disk.markBytes - DiskSpaceRule(disk, holdsBallast: true).floorBytes
+            + disk.ballastBytes
+        // Once in the log and once in the state.
+        let rows = 2 * CatalogLimits.slotMoves * (moves.gapBytes + moves.mostPieceBytes)
+        #expect(UInt64(rows) < kept)
     }
 }
