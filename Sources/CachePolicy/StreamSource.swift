@@ -6,7 +6,7 @@ package struct StreamSource: Sendable {
     /// For so long another replica is followed before the first choice is tried again.
     package static let turnedAwayTime: Duration = .seconds(5)
 
-    private let replicas: [NodeID]
+    private var replicas: [NodeID]
     private var place = 0
     private var turnedAway: Instant?
 
@@ -14,6 +14,19 @@ package struct StreamSource: Sendable {
     package init(_ replicas: [NodeID]) {
         invariant(!replicas.isEmpty, "there is a replica to follow")
         self.replicas = replicas
+    }
+
+    /// These can be followed from now on. Who is followed stays so where that is possible: another
+    /// replica may have to say that all is to be forgotten.
+    ///
+    /// - Parameter replicas: as with `init`.
+    package mutating func replicasChanged(to replicas: [NodeID], at now: Instant) {
+        guard replicas != self.replicas else { return }
+        invariant(!replicas.isEmpty, "there is a replica to follow")
+        let followed = self.replicas[self.place]
+        self.replicas = replicas
+        self.place = replicas.firstIndex(of: followed) ?? 0
+        self.turnedAway = self.place == 0 ? nil : self.turnedAway ?? now
     }
 
     /// Whom to ask now.

@@ -3,14 +3,14 @@ import PeerTransport
 import Primitives
 import Wire
 
-/// Tells a process without the meta role what time it is: asks the voters for their clocks, one call
-/// each, every two seconds. Meta nodes hear the same with their heartbeats.
+/// Tells a process that takes no part in group 0 what time it is: asks the voters for their clocks,
+/// one call each, every two seconds. Who takes part hears the same with the heartbeats.
 package struct ClockFollower: Sendable {
     package static let period: Duration = .seconds(2)
     private static let callTimeout: Duration = .seconds(1)
 
     private let clock: ClockView
-    /// Who votes now.
+    /// Who votes now; nobody where heartbeats tell the time.
     private let voters: @Sendable () -> [NodeID]
     private let environment: any Environment
     private let loop: any EventLoop
@@ -38,6 +38,7 @@ package struct ClockFollower: Sendable {
     /// Asks every voter once, all at a time; who does not answer is left out.
     package func look() async {
         let voters = self.voters()
+        guard !voters.isEmpty else { return }
         self.clock.setVoters(voters)
         await withTaskGroup(of: Void.self) { group in
             for voter in voters { group.addTask { await self.ask(voter) } }

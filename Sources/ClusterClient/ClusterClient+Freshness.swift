@@ -58,10 +58,12 @@ extension ClusterClient {
         try await self.answer(to: query, in: group, freshness: .linearizable, deadline: deadline)
     }
 
-    /// The replicas that can be followed: this node's own first, then the others, each node
-    /// beginning elsewhere, so that no replica is followed by all.
-    package var followable: [NodeID] {
-        let nodes = self.settings.metaNodes.sorted()
+    /// The replicas of a group that can be followed, by the latest group table: this node's own
+    /// first, then the others, each node beginning elsewhere, so that no replica is followed by
+    /// all. Before there is a table, those that this process was told of at its start.
+    package func followable(in group: GroupID) -> [NodeID] {
+        let voters = self.groupTable?.descriptor(of: group)?.voters ?? []
+        let nodes = (voters.isEmpty ? self.settings.metaNodes : voters).sorted()
         let others = nodes.filter { $0 != self.node }
         let first = others.firstIndex { $0 > self.node } ?? 0
         return nodes.filter { $0 == self.node } + others[first...] + others[..<first]

@@ -165,8 +165,8 @@ package final class ClusterClient: Sendable {
 
     private var callDeadline: Instant { self.environment.now + self.settings.callTimeout }
 
-    /// Asks group 0 for the tables that are newer than what is known. Answers may overtake each other;
-    /// what is known never becomes older.
+    /// Asks group 0 for the tables that are newer than what is known. Answers may overtake each
+    /// other; what is known never becomes older.
     ///
     /// - Parameter freshness: `.led` costs no round of group 0.
     package func refreshTables(
@@ -223,7 +223,8 @@ package final class ClusterClient: Sendable {
 
 /// How a process speaks with the cluster.
 package struct ClusterClientSettings: Sendable {
-    /// Every meta node.
+    /// The meta nodes as this process knew them before it began: whom it asks first. Group 0 says
+    /// who they are from then on.
     package var metaNodes: [NodeID]
     /// One attempt at one node.
     package var attemptTimeout: Duration = .seconds(1)

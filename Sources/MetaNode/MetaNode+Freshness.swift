@@ -24,6 +24,9 @@ extension MetaNode {
         return feed.news(after: request.after).map { .news($0) } ?? .nothing
     }
 
+    /// Whether this node has a replica of the group, voting or not.
+    package nonisolated func hasReplica(of group: GroupID) -> Bool { self.states[group] != nil }
+
     /// How far the group has committed. The asker waits for some state to get there, so nobody waits
     /// for this one's.
     nonisolated func answer(_ request: ReadIndexRequest) async -> ReadIndexAnswer {

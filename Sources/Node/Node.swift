@@ -237,15 +237,15 @@ package final class Node: Sendable {
             logger: logger)
         cluster.whenNodesChange { book.update(by: $0) }
         meta?.start()
-        if meta == nil {
-            let follower = ClockFollower(
-                cluster.clock, environment: environment, loop: loop, peers: switchboard
-            ) {
-                let voters = Set((cluster.groupTable?.groups ?? []).flatMap(\.voters)).sorted()
-                return voters.isEmpty ? configuration.voters : voters
-            }
-            loop.spawn { await follower.run() }
+        let follower = ClockFollower(
+            cluster.clock, environment: environment, loop: loop, peers: switchboard
+        ) {
+            // A meta node that is drained, or a spare one, hears no heartbeats.
+            if let meta, meta.hasReplica(of: .system) { return [] }
+            let voters = cluster.groupTable?.descriptor(of: .system)?.voters ?? []
+            return voters.isEmpty ? configuration.voters : voters
         }
+        loop.spawn { await follower.run() }
         if let door = security.doorCertificate {
             let watch = DoorCertificateWatch(
                 identityDirectory: options.identityDirectory, door: door,

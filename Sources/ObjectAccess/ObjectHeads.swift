@@ -51,7 +51,6 @@ final class ObjectHeads: Sendable {
     private let cluster: ClusterClient
     private let counters: ObjectAccessCounters
     private let boundedAge: Duration
-    private let replicas: [NodeID]
     private let state: Mutex<State>
 
     init(
@@ -62,7 +61,6 @@ final class ObjectHeads: Sendable {
         self.cluster = cluster
         self.counters = counters
         self.boundedAge = settings.boundedAge
-        self.replicas = cluster.followable
         self.state = Mutex(
             State(cache: FollowedCache(capacityBytes: settings.headCacheBytes)))
     }
@@ -235,7 +233,8 @@ final class ObjectHeads: Sendable {
     /// Notes that somebody wants names of the group, and follows it.
     private func use(_ id: GroupID, at now: Instant, _ state: inout State) {
         if state.groups[id] == nil {
-            state.groups[id] = Group(source: StreamSource(self.replicas), lastUsed: now)
+            state.groups[id] = Group(
+                source: StreamSource(self.cluster.followable(in: id)), lastUsed: now)
         }
         state.groups[id]?.lastUsed = now
         if state.groups[id]?.follower == 0 { self.beginToFollow(id, &state) }
@@ -297,12 +296,15 @@ final class ObjectHeads: Sendable {
         about group: GroupID, _ follower: UInt64
     ) -> (node: NodeID, after: LogIndex)? {
         let now = self.environment.now
+        let replicas = self.cluster.followable(in: group)
         return self.state.withLock { state in
             guard var known = state.groups[group], known.follower == follower else { return nil }
             guard now - known.lastUsed < Self.idleTime else {
                 state.groups[group]?.follower = 0
                 return nil
             }
+            // Who votes changes while the cluster runs.
+            known.source.replicasChanged(to: replicas, at: now)
             let node = known.source.target(at: now)
             state.groups[group] = known
             return (node, state.cache.through(group))

@@ -20,14 +20,18 @@ import Telemetry
 /// are maps that forget what was not synced.
 package final class SimulatedCluster: Sendable {
     package let simulator: Simulator
-    /// Node n runs on the machine at position n - 1.
-    package let machines: [SimulatedNode]
     /// The machine that people's clients run on. It never fails.
     package let laptop: SimulatedNode
     package let settings: SimulatedClusterSettings
     package let credentials: SimulatedCredentials
-    private let identities: [NodeIdentity]
-    private let processes: Mutex<[Process?]>
+    private let members: Mutex<[Member]>
+
+    /// A node of the cluster, and the machine that it runs on.
+    private struct Member: Sendable {
+        let machine: SimulatedNode
+        let identity: NodeIdentity
+        var process: Process?
+    }
 
     /// A node's process since its last start.
     private struct Process: Sendable {
@@ -42,15 +46,16 @@ package final class SimulatedCluster: Sendable {
     ) throws {
         self.simulator = simulator
         self.settings = settings
-        self.machines = (1...settings.nodeCount).map {
+        let machines = (1...settings.nodeCount).map {
             simulator.makeNode("n\($0)", host: "10.0.0.\($0)", capacityBytes: settings.diskBytes)
         }
         self.laptop = simulator.makeNode("laptop", host: "10.0.1.1")
         let plan = SimulatedIdentities(settings)
         self.credentials = plan.credentials
-        self.identities = try plan.make { count in simulator.generator.bytes(count) }
-        self.processes = Mutex([Process?](repeating: nil, count: settings.nodeCount))
-        for machine in self.machines {
+        let identities = try plan.make { count in simulator.generator.bytes(count) }
+        self.members = Mutex(
+            zip(machines, identities).map { Member(machine: $0, identity: $1, process: nil) })
+        for machine in machines {
             let files = machine.environment.files
             try files.makeDirectoryDurably(Self.identityDirectory)
         }
@@ -58,6 +63,40 @@ package final class SimulatedCluster: Sendable {
 
     static let identityDirectory = "/identity"
     package static let dataDirectory = "/data"
+
+    // MARK: Who there is
+
+    /// The machines of the cluster's nodes, by the numbers of those. Of the first ones node n runs
+    /// on the machine at position n - 1.
+    package var machines: [SimulatedNode] { self.members.withLock { $0.map(\.machine) } }
+
+    /// Who the nodes are, in the order of their machines.
+    var identities: [NodeIdentity] { self.members.withLock { $0.map(\.identity) } }
+
+    /// One machine more, whose node joins.
+    func add(_ machine: SimulatedNode, as identity: NodeIdentity) {
+        self.members.withLock {
+            $0.append(Member(machine: machine, identity: identity, process: nil))
+        }
+        self.start(machine)
+    }
+
+    /// The machine dies and never comes back, and neither does its disk.
+    package func lose(_ machine: SimulatedNode) {
+        machine.crash()
+        self.members.withLock { $0.removeAll { $0.machine === machine } }
+    }
+
+    private func change(_ machine: SimulatedNode, _ edit: (inout Member) -> Void) {
+        self.members.withLock { members in
+            guard let place = members.firstIndex(where: { $0.machine === machine }) else { return }
+            edit(&members[place])
+        }
+    }
+
+    private func member(on machine: SimulatedNode) -> Member? {
+        self.members.withLock { $0.first { $0.machine === machine } }
+    }
 
     // MARK: Processes
 
@@ -69,14 +108,12 @@ package final class SimulatedCluster: Sendable {
     /// Starts the node of a machine whose process is fresh.
     package func start(_ machine: SimulatedNode) {
         let environment = machine.environment
-        self.processes.withLock { processes in
-            processes[machine.index] = Process(environment: environment)
-        }
+        self.change(machine) { $0.process = Process(environment: environment) }
         environment.simulatedLoops[0].spawn { await self.run(machine, in: environment) }
     }
 
     private func run(_ machine: SimulatedNode, in environment: SimulatedEnvironment) async {
-        let identity = self.identities[machine.index]
+        guard let identity = self.member(on: machine)?.identity else { return }
         var options = NodeOptions(
             identityDirectory: Self.identityDirectory, dataDirectory: Self.dataDirectory)
         options.access = self.settings.access
@@ -97,10 +134,10 @@ package final class SimulatedCluster: Sendable {
                     identity, options, security: security, in: environment,
                     stores: SimulatedStoreFactory(machine)))
         } catch { started = .failure(error) }
-        self.processes.withLock { processes in
+        self.change(machine) { member in
             switch started {
-            case .success(let node): processes[machine.index]?.node = node
-            case .failure(let fault): processes[machine.index]?.fault = fault
+            case .success(let node): member.process?.node = node
+            case .failure(let fault): member.process?.fault = fault
             }
         }
         guard case .failure(let fault) = started else { return }
@@ -125,17 +162,15 @@ package final class SimulatedCluster: Sendable {
 
     /// The node that runs on a machine; nil while it is down or not yet started.
     package func node(on machine: SimulatedNode) -> Node? {
-        self.processes.withLock { processes in
-            guard let process = processes[machine.index], process.environment.isAlive else {
-                return nil
-            }
-            return process.node
+        guard let process = self.member(on: machine)?.process, process.environment.isAlive else {
+            return nil
         }
+        return process.node
     }
 
     /// Why the machine's node refused to start; nil where it did not.
     package func startFault(on machine: SimulatedNode) -> NodeFault? {
-        self.processes.withLock { $0[machine.index]?.fault }
+        self.member(on: machine)?.process?.fault
     }
 
     /// The machines whose nodes have not joined the cluster, in order.

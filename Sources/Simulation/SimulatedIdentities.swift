@@ -2,6 +2,7 @@ import Catalog
 import Cryptography
 import IORuntime
 import Node
+import Placement
 import Primitives
 
 /// The first access key of a simulated cluster.
@@ -29,15 +30,43 @@ struct SimulatedIdentities {
     init(_ settings: SimulatedClusterSettings) {
         self.buckets = settings.buckets
         self.plans = (1...settings.nodeCount).map { number in
-            func address(_ port: UInt16) -> SocketAddress {
-                SocketAddress(host: "10.0.0.\(number)", port: port)
-            }
-            return NewCluster.NodePlan(
-                node: NodeID(UInt32(number)),
-                zone: settings.zones[(number - 1) % settings.zones.count],
-                peer: address(Self.peerPort), edge: address(Self.edgePort),
-                https: address(Self.httpsPort), admin: address(Self.adminPort))
+            Self.plan(
+                NodeID(UInt32(number)),
+                zone: settings.zones[(number - 1) % settings.zones.count])
         }
+    }
+
+    /// Where the machine of a node is.
+    static func host(of node: NodeID) -> String { "10.0.0.\(node)" }
+
+    static func plan(_ node: NodeID, zone: String) -> NewCluster.NodePlan {
+        func address(_ port: UInt16) -> SocketAddress {
+            SocketAddress(host: Self.host(of: node), port: port)
+        }
+        return NewCluster.NodePlan(
+            node: node, zone: zone, peer: address(Self.peerPort), edge: address(Self.edgePort),
+            https: address(Self.httpsPort), admin: address(Self.adminPort))
+    }
+
+    /// Who a node is that joins a cluster which runs.
+    static func joining(
+        as record: NodeRecord, among others: [NodeIdentity], voters: [NodeID]
+    ) -> NodeIdentity? {
+        guard let first = others.first, let ring = others.lazy.compactMap(\.masterKeys).first else {
+            return nil
+        }
+        let plan = Self.plan(record.id, zone: record.descriptor.zone)
+        let known = others.map { ($0.configuration.node, $0.configuration.peer) }
+        return NodeIdentity(
+            configuration: NodeConfiguration(
+                cluster: first.configuration.cluster, node: plan.node, zone: plan.zone,
+                roles: record.roles, peer: plan.peer, edge: plan.edge, https: plan.https,
+                admin: plan.admin,
+                peers: Dictionary(
+                    known + [(plan.node, plan.peer)], uniquingKeysWith: { _, last in last }),
+                voters: voters, groups: first.configuration.groups),
+            authority: first.authority, node: first.node, door: first.door,
+            masterKeys: record.roles.contains(.meta) ? ring : nil, bootstrap: nil)
     }
 
     func make(randomness: (Int) -> [UInt8]) throws -> [NodeIdentity] {

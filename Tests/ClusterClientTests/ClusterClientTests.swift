@@ -32,6 +32,17 @@ import Wire
         #expect(names.map(\.counter) == [0, 1] && names.map(\.incarnation) == [1, 1])
     }
 
+    @Test func `newer tables are asked for by one question a period`() throws {
+        let world = try PlayedWorld()
+        try world.start()
+        let before = world.client.counters.queries.value
+        world.simulator.spawn("wait", on: world.loop) { [loop = world.loop] in
+            do { try await loop.sleep(for: .seconds(16)) } catch { Issue.record(error) }
+        }
+        #expect(world.simulator.run(for: .seconds(20)).ending == .finished)
+        #expect(world.client.counters.queries.value - before == 3)
+    }
+
     @Test func `a start waits for a cluster that begins later`() throws {
         let world = try PlayedWorld(bootstrapped: false)
         world.simulator.spawn("start", on: world.loop) { [client = world.client] in

@@ -100,6 +100,35 @@ struct GroupStoryTests {
         }
     }
 
+    @Test func `a leader answers from what it has applied without asking the others`() throws {
+        let world = try MetaWorld(nodes: 3)
+        try world.tell {
+            let name = Self.names(1)[0]
+            try await Self.expectCreated(name, in: world, through: world.machines[0])
+            func rounds() -> UInt64 {
+                world.machines.reduce(0) { sum, machine in
+                    sum + (world.process(machine)?.meta.counters.readIndexes.value ?? 0)
+                }
+            }
+            let before = rounds()
+            // Whoever asks a follower is sent on to the leader.
+            for asker in world.machines {
+                let answer = try await world.ask(asker) { process -> CatalogAnswer? in
+                    do throws(ClusterFault) {
+                        return try await process.client.query(
+                            .bucket(name), freshness: .led,
+                            deadline: process.environment.now + .seconds(15))
+                    } catch { return nil }
+                }
+                guard case .bucket = answer ?? nil else {
+                    Issue.record("\(asker.name) hears \(answer as Any)")
+                    continue
+                }
+            }
+            #expect(rounds() == before)
+        }
+    }
+
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `a leader's death costs less than a second and nothing acknowledged`(
         seed: UInt64
