@@ -38,7 +38,9 @@ package struct ClusterOperator: Sendable {
         self.configuration = configuration
         self.environment = environment
         self.cluster = ClusterClient(
-            ClusterClientSettings(metaNodes: configuration.voters), node: OperatorIdentity.node,
+            // Who is asked first may be gone, or have no role; some node says who votes.
+            ClusterClientSettings(metaNodes: configuration.peers.keys.sorted()),
+            node: OperatorIdentity.node,
             environment: environment, loop: loop, peers: switchboard)
         self.cluster.whenNodesChange { nodes in
             let addresses = nodes.filter { !$0.isRemoved }.compactMap { record in
@@ -110,6 +112,11 @@ package struct ClusterOperator: Sendable {
         return self.cluster.nodes
     }
 
+    /// The nodes that were removed for ever, as of the last look.
+    package var removedNodes: Set<NodeID> {
+        Set(self.cluster.nodes.filter(\.isRemoved).map(\.id))
+    }
+
     /// The group's configuration, by its leader's word.
     private func members(of group: GroupID) async throws(OperatorFault) -> Configuration {
         let answer = try await self.ask { () async throws(ClusterFault) in
@@ -157,8 +164,15 @@ package struct ClusterOperator: Sendable {
             now: self.environment.wallClock)
     }
 
+    /// Fewer voters than this outlive the loss of none.
+    private static let fewestVoters = 3
+
     /// Says that a node is to vote nowhere any more; the groups' leaders see to it.
-    package func beginDrain(of node: NodeID) async throws(OperatorFault) {
+    ///
+    /// - Parameter mayLeaveTwo: goes on where fewer than three nodes would be left to vote.
+    package func beginDrain(
+        of node: NodeID, mayLeaveTwo: Bool = false
+    ) async throws(OperatorFault) {
         let nodes = try await self.nodes()
         let record = try Self.find(node, in: nodes)
         guard record.descriptor.state != .draining else { return }
@@ -168,7 +182,20 @@ package struct ClusterOperator: Sendable {
         guard !record.roles.contains(.meta) || !able.isEmpty else {
             throw .refused("no other node could vote in node \(node)'s place: add one first")
         }
+        guard !record.roles.contains(.meta) || able.count >= Self.fewestVoters || mayLeaveTwo else {
+            throw .refused(
+                "without node \(node) only \(able.count) would vote, and "
+                    + "every write stops when one of them fails: `holdfast node add` first, or "
+                    + "--below-three")
+        }
         try await self.set(.draining, of: record)
+    }
+
+    /// Takes a drain back: the node votes again wherever a group has fewer voters than it should.
+    package func undrain(_ node: NodeID) async throws(OperatorFault) {
+        let record = try Self.find(node, in: try await self.nodes())
+        guard record.descriptor.state != .active else { return }
+        try await self.set(.active, of: record)
     }
 
     /// Waits until a node votes nowhere and learns nowhere; false when the time is over before.

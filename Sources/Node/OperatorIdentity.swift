@@ -41,13 +41,14 @@ package struct OperatorIdentity: Sendable {
     package init(
         clusterDirectory: String, now: Timestamp, _ files: any FileSystem
     ) throws(OperatorFault) {
-        let identities = try Self.identityDirectories(in: clusterDirectory, files)
-        guard let first = identities.first else {
+        let configurations = try Self.configurations(in: clusterDirectory, files)
+        guard var configuration = configurations.first else {
             throw .notACluster(directory: clusterDirectory)
         }
+        // The first nodes may all be gone, and later ones be known to themselves alone.
+        for other in configurations { configuration.peers[other.node] = other.peer }
         try self.init(
-            identityDirectory: first, authorityDirectory: clusterDirectory + "/authority",
-            now: now, files)
+            configuration, authorityDirectory: clusterDirectory + "/authority", now: now, files)
     }
 
     /// - Parameter identityDirectory: of any node; only its `node.conf` is read. Blocking.
@@ -55,11 +56,16 @@ package struct OperatorIdentity: Sendable {
         identityDirectory: String, authorityDirectory: String, now: Timestamp,
         _ files: any FileSystem
     ) throws(OperatorFault) {
-        let path = identityDirectory + "/" + NodeIdentity.File.configuration
-        let written = try Self.text(path, files)
-        do throws(NodeConfiguration.Fault) {
-            self.configuration = try NodeConfiguration(text: written)
-        } catch { throw .unreadable(path: path, "\(error)") }
+        try self.init(
+            try Self.configuration(in: identityDirectory, files),
+            authorityDirectory: authorityDirectory, now: now, files)
+    }
+
+    private init(
+        _ configuration: NodeConfiguration, authorityDirectory: String, now: Timestamp,
+        _ files: any FileSystem
+    ) throws(OperatorFault) {
+        self.configuration = configuration
         self.authority = CertifiedKey(
             certificatePEM: try Self.text(authorityDirectory + "/ca.pem", files),
             keyPEM: try Self.text(authorityDirectory + "/ca.key", files))
@@ -86,6 +92,27 @@ package struct OperatorIdentity: Sendable {
             }
             return found
         } catch { throw .unreadable(path: directory, "\(error)") }
+    }
+
+    /// What the nodes below a cluster's directory are, by their numbers. Blocking.
+    static func configurations(
+        in directory: String, _ files: any FileSystem
+    ) throws(OperatorFault) -> [NodeConfiguration] {
+        var found: [NodeConfiguration] = []
+        for identity in try Self.identityDirectories(in: directory, files) {
+            found.append(try Self.configuration(in: identity, files))
+        }
+        return found
+    }
+
+    private static func configuration(
+        in identityDirectory: String, _ files: any FileSystem
+    ) throws(OperatorFault) -> NodeConfiguration {
+        let path = identityDirectory + "/" + NodeIdentity.File.configuration
+        let written = try Self.text(path, files)
+        do throws(NodeConfiguration.Fault) { return try NodeConfiguration(text: written) } catch {
+            throw .unreadable(path: path, "\(error)")
+        }
     }
 
     static func text(_ path: String, _ files: any FileSystem) throws(OperatorFault) -> String {

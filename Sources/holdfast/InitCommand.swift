@@ -91,7 +91,10 @@ private struct InitCommand {
                 nodes: self.plans, dataGroups: self.dataGroups, now: environment.wallClock,
                 randomness: environment.randomBytes)
         } catch { throw .failed("the cluster cannot be made: \(error)") }
-        let variables = self.variables(of: cluster)
+        let doors = self.plans.map {
+            ShellVariables.Doors(edge: $0.edge, https: $0.https, admin: $0.admin)
+        }
+        let variables = ShellVariables(of: cluster, doors: doors, directory: directory).text
         do throws(FileFault) {
             try await environment.blocking(.disk) { () throws(FileFault) in
                 try Self.write(cluster, variables: variables, into: directory, files)
@@ -143,7 +146,7 @@ private struct InitCommand {
             authority + "/ca.key", with: Array(cluster.authority.pem.keyPEM.utf8))
         try files.replace(
             authority + "/ca.pem", with: Array(cluster.authority.pem.certificatePEM.utf8))
-        try files.replace(directory + "/env", with: Array(variables.utf8))
+        try files.replace(ShellVariables.path(in: directory), with: Array(variables.utf8))
     }
 }
 
@@ -171,36 +174,5 @@ extension InitCommand {
             return path
         }
         return current + "/" + path
-    }
-
-    /// What a shell reads with `source`: our own variables, and those of the common S3 tools.
-    private func variables(of cluster: NewCluster) -> String {
-        let authority = self.directory + "/authority/ca.pem"
-        // From another machine only what is not on the loopback alone can be reached.
-        let edges = self.plans.map { plan in
-            plan.edge.isLoopback && !plan.https.isLoopback
-                ? "https://\(plan.https)" : "http://\(plan.edge)"
-        }
-        let variables =
-            [
-                ("HOLDFAST_EDGES", edges.joined(separator: ",")),
-                ("HOLDFAST_ADMIN", self.plans.map(\.admin.description).joined(separator: ",")),
-                ("HOLDFAST_KEY", cluster.accessKey),
-                ("HOLDFAST_SECRET", cluster.secret),
-                ("HOLDFAST_CA", authority),
-                ("AWS_ACCESS_KEY_ID", cluster.accessKey),
-                ("AWS_SECRET_ACCESS_KEY", cluster.secret),
-                ("AWS_DEFAULT_REGION", "holdfast-1"),
-                ("AWS_ENDPOINT_URL", edges[0]),
-            ] + (edges[0].hasPrefix("https") ? [("AWS_CA_BUNDLE", authority)] : [])
-        return variables.map { "export \($0)=\(Self.quoted($1))\n" }.joined()
-    }
-
-    /// As one word of a POSIX shell.
-    private static func quoted(_ text: String) -> String {
-        "'"
-            + text.split(separator: "'", omittingEmptySubsequences: false).joined(
-                separator: "'\\''")
-            + "'"
     }
 }

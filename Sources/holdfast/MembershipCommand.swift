@@ -4,38 +4,37 @@ import Node
 import Primitives
 import Settings
 
-/// `holdfast node add|drain|remove|list`: which nodes a running cluster has. Run where the cluster's
-/// authority is, for that is what the cluster believes it by.
+/// `holdfast node add|drain|undrain|remove|list`: which nodes a running cluster has. Run where the
+/// cluster's authority is, for that is what the cluster believes it by.
 struct MembershipCommand {
     static let help = """
-        holdfast node list   --dir DIR
-        holdfast node add    --dir DIR [--zone ZONE] [--host ADDRESS] [--base-port P]
-        holdfast node drain  --dir DIR ID
-        holdfast node remove --dir DIR ID [--lost]
+        holdfast node list    --dir DIR
+        holdfast node add     --dir DIR [--zone ZONE] [--host ADDRESS] [--base-port P]
+        holdfast node drain   --dir DIR ID [--below-three]
+        holdfast node undrain --dir DIR ID
+        holdfast node remove  --dir DIR ID [--lost]
 
-        Change which nodes a running cluster has. DIR is what holdfast init made.
+        Change which nodes a running cluster has. DIR is what holdfast init made; its
+        env names the nodes that there are afterwards.
 
         list     shows every node, how it stands, and in which groups it votes
-        add      makes an identity under a number that no node ever had,
-                 DIR/node-N/identity, to be carried to its machine. The node becomes a
-                 voter where one is missing
-        drain    takes a node's votes away; others vote in its place where there are
-                 any. Ends when it votes nowhere. Its chunks stay, and it goes on
-                 serving
-        remove   takes a node out for ever: its certificate is refused from then on,
-                 its number never used again. Refused while it votes, unless it is lost
+        add      makes an identity under a number that no node ever had, to be carried
+                 to its machine. The node becomes a voter where one is missing
+        drain    takes a node's votes away, and ends when it has none; others vote in
+                 its place where there are any. It goes on serving, its chunks stay
+        undrain  takes a drain back
+        remove   takes a node out for ever: its certificate is refused from then on
 
-          --zone ZONE      what fails together with the node (the zone with the fewest
-                           nodes)
-          --host ADDRESS   the numeric address of the node (that of the others)
+          --zone ZONE      what fails together with it (the zone with the fewest nodes)
+          --host ADDRESS   its numeric address (that of the others)
           --base-port P    ports P+ID, P+400+ID, P+100+ID and P+200+ID, as with init
                            (the base of the others)
-          --lost           the node votes and will never come back: its disk is gone or
-                           damaged
+          --below-three    though fewer than three are left to vote: none may fail then
+          --lost           though it votes: it will never come back, its disk is gone
 
         """
-    static let verbs = ["list", "add", "drain", "remove"]
-    static let flags = ["lost"]
+    static let verbs = ["list", "add", "drain", "undrain", "remove"]
+    static let flags = ["lost", "below-three"]
     static let values = ["dir", "zone", "host", "base-port"]
     private static let basePortRange = 1024...65_000
     /// How long a drain is waited for; it goes on without us.
@@ -45,6 +44,7 @@ struct MembershipCommand {
         case list
         case add
         case drain
+        case undrain
         case remove
     }
 
@@ -53,10 +53,12 @@ struct MembershipCommand {
     private let node: NodeID?
     private let wish: JoiningNode.Wish
     private let isLost: Bool
+    private let mayLeaveTwo: Bool
 
     init(_ options: ParsedOptions) throws(CommandFault) {
         guard let verb = Verb(rawValue: options.operands[0]) else {
-            throw .usage("node \(options.operands[0]): there are add, drain, remove and list")
+            throw .usage(
+                "node \(options.operands[0]): there are add, drain, undrain, remove and list")
         }
         self.verb = verb
         let sources = SettingSources(options: options)
@@ -68,9 +70,11 @@ struct MembershipCommand {
         } catch { throw .settings(error) }
         self.isLost = options.isGiven("lost")
         if self.isLost, verb != .remove { throw .usage("--lost belongs to remove") }
+        self.mayLeaveTwo = options.isGiven("below-three")
+        if self.mayLeaveTwo, verb != .drain { throw .usage("--below-three belongs to drain") }
         let number = options.operands.dropFirst().first
         switch verb {
-        case .drain, .remove:
+        case .drain, .undrain, .remove:
             guard let id = number.flatMap({ UInt32($0) }), id > 0 else {
                 throw .usage("node \(verb.rawValue): the number of a node is missing")
             }
@@ -95,9 +99,14 @@ struct MembershipCommand {
             switch (self.verb, self.node) {
             case (.add, _): try await self.add(to: cluster, identity, environment)
             case (.drain, let node?): try await self.drain(node, cluster, environment)
+            case (.undrain, let node?):
+                try await cluster.undrain(node)
+                Self.say("node \(node) may vote again")
             case (.remove, let node?):
                 try await cluster.remove(node, isLost: self.isLost)
                 Self.say("node \(node) is removed; its certificate is refused from now on")
+                try await self.nameNodes(
+                    removed: cluster.removedNodes.union([node]), environment)
             case (.list, _), (_, nil): try await self.list(cluster)
             }
         } catch { throw .failed("\(error)") }
@@ -126,12 +135,23 @@ struct MembershipCommand {
         Self.say(
             "made node \(node) in zone \(made.configuration.zone): \(target)\n"
                 + "edge \(made.configuration.edge) admin \(made.configuration.admin)")
+        try await self.nameNodes(removed: cluster.removedNodes, environment)
+    }
+
+    /// What a shell sources names the nodes that there are now.
+    private func nameNodes(
+        removed: Set<NodeID>, _ environment: RealEnvironment
+    ) async throws(OperatorFault) {
+        let (directory, files) = (self.directory, environment.files)
+        try await environment.blocking(.disk) { () throws(OperatorFault) in
+            try ShellVariables.update(clusterDirectory: directory, without: removed, files)
+        }
     }
 
     private func drain(
         _ node: NodeID, _ cluster: ClusterOperator, _ environment: RealEnvironment
     ) async throws(OperatorFault) {
-        try await cluster.beginDrain(of: node)
+        try await cluster.beginDrain(of: node, mayLeaveTwo: self.mayLeaveTwo)
         let isDone = try await cluster.awaitDrain(
             of: node, by: environment.now + Self.drainPatience
         ) { left in

@@ -30,6 +30,7 @@ extension ClusterTests {
             try await fixture.untilNode(6, votesIn: all)
             try await written
             #expect(try await fixture.node(["list"]).contains("node 5: removed"))
+            try await fixture.untilStatusIsWhole(nodes: 5, without: lost)
 
             // Two of the five that vote now, the new one among them, and all is still there.
             try await cluster.kill([NodeID(1), new])
@@ -81,6 +82,26 @@ extension ClusterFixture {
             guard self.environment.now < end else {
                 throw TestFault("never so: \(try await self.node(["list"]))")
             }
+            try await self.environment.loops[0].sleep(for: .milliseconds(500))
+        }
+    }
+
+    /// Until `holdfast status`, asked by what the cluster's `env` says now, shows a leader of every
+    /// group. It fails where a node of `env` does not answer.
+    fileprivate func untilStatusIsWhole(nodes: Int, without removed: NodeID) async throws {
+        let path = self.cluster.plan.directory + "/env"
+        let text = String(decoding: try self.environment.files.contents(of: path), as: UTF8.self)
+        let variables = try #require(ClusterVariables(text: text))
+        let gone = self.cluster.variables.adminAddresses[Int(removed.rawValue) - 1]
+        #expect(variables.edges.count == nodes && !variables.adminAddresses.contains(gone))
+        let addresses = variables.adminAddresses.map(\.description)
+        let end = self.environment.now + Self.patience
+        while true {
+            let status = try await self.holdfast(
+                ["status", "--admin", addresses.joined(separator: ",")])
+            let showsAll = addresses.allSatisfy { status.contains($0) }
+            if showsAll, status.contains("LEADER"), !status.contains("NONE") { return }
+            guard self.environment.now < end else { throw TestFault("never whole: \(status)") }
             try await self.environment.loops[0].sleep(for: .milliseconds(500))
         }
     }
