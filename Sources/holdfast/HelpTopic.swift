@@ -4,7 +4,8 @@ struct HelpTopic: Sendable {
     let text: String
 
     static let all: [HelpTopic] = [
-        .connection, .patterns, .resume, .json, .nodeSettings, .nodeCleaning, .nodeMembership,
+        .connection, .patterns, .resume, .json, .edge, .nodeSettings, .nodeCleaning,
+        .nodeMembership,
     ]
 
     private static let connection = HelpTopic(
@@ -98,18 +99,30 @@ struct HelpTopic: Sendable {
 
             """)
 
+    private static let edge = HelpTopic(
+        name: "edge",
+        text: """
+            Settings of holdfast node for its edge, each with what holds when it is not
+            given. MIB are whole mebibytes.
+
+              --cache-mib MIB          memory for blocks of objects (128)
+              --head-cache-mib MIB     memory for what else it remembers of objects: heads,
+                                       small bodies, names that are absent (32)
+              --link-staleness SPAN    for how long it shows by links what it remembers of
+                                       a group that it cannot reach, 2s to 60s (5s)
+              --largest-body-mib MIB   the largest object, or part of one, that one request
+                                       may bring (1048576, which is 1 TiB)
+              --compression on|off     whether it compresses what it stores where a sample
+                                       says that it pays (on); either way all is read
+
+            """)
+
     private static let nodeSettings = HelpTopic(
         name: "node-settings",
         text: """
-            Settings of holdfast node, each with what holds when it is not given. MIB are
-            whole mebibytes.
+            Settings of holdfast node for its disk and its groups' logs, each with what
+            holds when it is not given. MIB are whole mebibytes.
 
-              --cache-mib MIB          memory for blocks of objects at this edge (128)
-              --largest-body-mib MIB   the largest object, or part of one, that one request
-                                       may bring (1048576, which is 1 TiB)
-              --compression on|off     whether this edge compresses what it stores where a
-                                       sample says that it pays (on); either way all is
-                                       read
               --reserve-mib MIB        free disk space that chunks leave to metadata and to
                                        deletes (1024); at least the ballast and five
                                        quarters of --low-space-mib
@@ -123,6 +136,8 @@ struct HelpTopic: Sendable {
                                        given the whole state
               --snapshot-rate-mib MIB  how fast this node fetches such a state, a second
                                        (64)
+              --names-kept N           changed names of a group, kept for edges that follow
+                                       this node (65536); one further behind starts over
 
             """)
 

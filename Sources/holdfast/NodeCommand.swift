@@ -12,7 +12,7 @@ extension Subcommand {
         name: "node", summary: "run one node of a cluster; add, drain, remove, list nodes",
         help: """
             holdfast node --identity DIR --data DIR [SETTINGS]
-            holdfast node list|add|drain|remove --dir DIR …    holdfast help node-membership
+            holdfast node list|add|drain|undrain|remove …      holdfast help node-membership
 
             Runs one node, with the roles that its identity names, until SIGTERM or SIGINT:
             it then finishes what it is doing, within 10 s, and ends with status 0. A
@@ -24,9 +24,10 @@ extension Subcommand {
                                  one or two processors, 2 on larger ones)
               --log-level LEVEL  debug, info, warning or error (info)
 
-            Memory, disk space and the Raft log: holdfast help node-settings. How long
-            chunks that nobody needs stay: holdfast help node-cleaning. HOLDFAST_LOOPS and
-            so on, one for each option with a value, do the same from the environment.
+            What its edge remembers and takes: holdfast help edge. Disk space and the
+            Raft log: holdfast help node-settings. How long chunks that nobody needs stay:
+            holdfast help node-cleaning. HOLDFAST_LOOPS and so on, one for each option with
+            a value, do the same from the environment.
 
             """,
         verbs: MembershipCommand.verbs,
@@ -35,14 +36,15 @@ extension Subcommand {
             values: MembershipCommand.values + [
                 "identity", "data", "loops", "cache-mib", "largest-body-mib", "compression",
                 "reserve-mib", "low-space-mib", "ballast-mib", "log-level",
-            ] + NodeOptions.logSettings + NodeOptions.deletionSettings,
-            operands: 0...2, operandName: "add|drain|remove|list"),
+            ] + NodeOptions.logSettings + NodeOptions.edgeSettings
+                + NodeOptions.deletionSettings,
+            operands: 0...2, operandName: "add|drain|undrain|remove|list"),
         loopCount: { NodeCommand.loopCount($0) },
         run: { options, environment async throws(CommandFault) in
             if options.operands.isEmpty {
                 for name in MembershipCommand.values + MembershipCommand.flags
                 where options.isGiven(name) {
-                    throw .usage("--\(name) belongs to add, drain, remove and list")
+                    throw .usage("--\(name) belongs to add, drain, undrain, remove and list")
                 }
                 try await NodeCommand(options).run(in: environment)
             } else {
@@ -83,6 +85,7 @@ private struct NodeCommand {
             if let isOn = try sources.isOn("compression") { options.isCompressing = isOn }
             try Self.setSpace(in: &options, from: sources)
             try options.readLogSettings(sources)
+            try options.readEdgeSettings(sources)
             try options.readDeletionSettings(sources)
             if let level = sources.find("log-level") {
                 guard let known = LogLevel.allCases.first(where: { $0.name == level.value }) else {
