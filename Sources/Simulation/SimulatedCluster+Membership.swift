@@ -81,6 +81,14 @@ extension SimulatedCluster {
         }
     }
 
+    /// Takes a drain back.
+    package func undrain(
+        _ machine: SimulatedNode, by admin: ClusterOperator
+    ) async throws(OperatorFault) {
+        let node = self.nodeID(of: machine)
+        try await self.operate { () async throws(OperatorFault) in try await admin.undrain(node) }
+    }
+
     /// Takes a node out for ever.
     ///
     /// - Parameter isLost: it may still vote; its machine is gone.

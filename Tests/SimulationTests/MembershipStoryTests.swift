@@ -72,6 +72,25 @@ struct MembershipStoryTests {
         }
     }
 
+    @Test func `a drain that would leave two voters is refused until another is taken back`() throws
+    {
+        try Stage(seed: 63).tell(within: .seconds(900)) { stage in
+            let cluster = stage.cluster
+            let admin = cluster.makeOperator()
+            try await cluster.drain(stage[4], by: admin)
+            try await cluster.drain(stage[3], by: admin)
+            await #expect(throws: OperatorFault.self) {
+                try await cluster.drain(stage[2], by: admin)
+            }
+            try await cluster.undrain(stage[4], by: admin)
+            try await cluster.drain(stage[2], by: admin)
+            try await cluster.awaitVotes(of: stage[4], by: admin)
+            let (name, body) = (try key("with three voters"), bytes(500))
+            try await stage.succeed { await $0.put(name, body, through: stage[3]) }
+            try await stage.expect([name: body])
+        }
+    }
+
     /// Every edge is fresh, and answers from what it remembers: the streams are what keeps it so.
     private static func expectFollowing(_ edges: [Node], _ stage: Stage) async throws {
         let name = try key("followed")
