@@ -52,7 +52,8 @@ extension MetaNode {
     func maintainIfDue(_ group: GroupID) {
         // What is not durable yet is replayed from the log: on a disk without room it can wait.
         guard self.disk.space != .exhausted, let driver = self.groups[group],
-            !driver.isMaintaining, !driver.standing.isStateRefused,
+            // Of a group that stands still the state may be on its way out.
+            !driver.isMaintaining, !driver.isHalted, !driver.standing.isStateRefused,
             driver.maintenanceResumes.map({ $0 <= self.environment.now }) ?? true,
             driver.unflushedBytes >= self.settings.log.flushBytes
                 || driver.unflushedBytes >= self.settings.log.idleFlushBytes
