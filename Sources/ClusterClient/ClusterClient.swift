@@ -136,6 +136,7 @@ package final class ClusterClient: Sendable {
                 try await self.obtainIncarnation()
                 break
             } catch {
+                await self.learnFromAnybody()
                 do { try await self.loop.sleep(for: .milliseconds(50)) } catch {
                     throw .unavailable("stopped while starting")
                 }
@@ -150,6 +151,17 @@ package final class ClusterClient: Sendable {
                     self.counters.refreshesFailed.add()
                 }
             }
+        }
+    }
+
+    /// Asks any replica of group 0 what it knows. Its leader may have come while this process was away:
+    /// only from the others can be learnt where it is.
+    private func learnFromAnybody() async {
+        do throws(ClusterFault) {
+            try await self.refreshTables(
+                .local, by: self.environment.now + self.settings.attemptTimeout)
+        } catch {
+            self.counters.refreshesFailed.add()
         }
     }
 

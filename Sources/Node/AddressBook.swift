@@ -8,13 +8,13 @@ import Telemetry
 struct AddressBook: Sendable {
     let node: NodeID
     let switchboard: Switchboard
-    let revoked: RevokedNodes
+    let known: KnownNodes
     let identityDirectory: String
     let environment: any Environment
     let loop: any EventLoop
     let logger: Logger
 
-    /// How long to wait before the removed nodes are written again to a disk that refused them.
+    /// How long to wait before the nodes are written again to a disk that refused them.
     private static let writePause: Duration = .seconds(5)
 
     func update(by records: [NodeRecord]) {
@@ -29,7 +29,8 @@ struct AddressBook: Sendable {
             addresses[record.id] = address
         }
         let removed = records.filter(\.isRemoved).map(\.id)
-        if self.revoked.add(removed) { self.loop.spawn { await self.keepRevoked() } }
+        let isNews = self.known.update(addresses: addresses, removed: removed)
+        if isNews { self.loop.spawn { await self.keep() } }
         self.switchboard.revoke(removed)
         self.switchboard.setAddresses(addresses)
         self.logger.info(
@@ -40,19 +41,19 @@ struct AddressBook: Sendable {
             ])
     }
 
-    /// Writes down whom this node refuses; tried until it succeeds or the process ends.
-    private func keepRevoked() async {
-        let (revoked, directory, files) = (
-            self.revoked, self.identityDirectory, self.environment.files
+    /// Writes down whom this node calls and refuses; tried until it succeeds or the process ends.
+    private func keep() async {
+        let (known, directory, files) = (
+            self.known, self.identityDirectory, self.environment.files
         )
         while true {
             do throws(FileFault) {
                 return try await self.environment.blocking(.disk) { () throws(FileFault) in
-                    try revoked.write(into: directory, files)
+                    try known.write(into: directory, files)
                 }
             } catch {
                 self.logger.error(
-                    "the removed nodes cannot be written down", ["reason": "\(error)"])
+                    "the other nodes cannot be written down", ["reason": "\(error)"])
             }
             do { try await self.loop.sleep(for: Self.writePause) } catch { return }
         }

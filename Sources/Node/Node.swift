@@ -79,29 +79,29 @@ package struct NodeSecurity: Sendable {
     package var doors: (any ChannelSecurity)?
     /// What `doors` is where its files are to be followed.
     let doorCertificate: DoorCertificate?
-    /// Whose certificates `peers` refuses.
-    package let revoked: RevokedNodes
+    /// The other nodes, and whose certificates `peers` refuses.
+    package let known: KnownNodes
 
     package init(
         peers: any ChannelSecurity, doors: (any ChannelSecurity)?,
-        revoked: RevokedNodes = RevokedNodes()
+        known: KnownNodes = KnownNodes()
     ) {
         self.peers = peers
         self.doors = doors
         self.doorCertificate = doors as? DoorCertificate
-        self.revoked = revoked
+        self.known = known
     }
 
     /// TLS by the certificates of an identity.
     package init(_ identity: NodeIdentity) throws(CertificateFault) {
-        let revoked = RevokedNodes()
+        let known = KnownNodes()
         self.init(
             peers: try TLSChannelSecurity.peers(
                 identity: identity.node, authority: identity.authority,
                 cluster: identity.configuration.cluster,
-                isRevoked: { revoked.refuses($0) }),
+                isRevoked: { known.refuses($0) }),
             doors: try DoorCertificate(identity.door),
-            revoked: revoked)
+            known: known)
     }
 }
 
@@ -172,7 +172,7 @@ package final class Node: Sendable {
             () throws(NodeFault) -> DiskFailureNote? in
             let failure = try data.failureToTake(at: environment.wallClock, files)
             try data.claim(files)
-            try security.revoked.read(from: options.identityDirectory, files)
+            try security.known.read(from: options.identityDirectory, files)
             return failure
         }
         if let failure {
@@ -192,7 +192,7 @@ package final class Node: Sendable {
 
         let calls = NodeCalls()
         let peerMetrics = PeerMetrics(registry)
-        security.revoked.count(by: peerMetrics.refusedCertificates)
+        security.known.count(by: peerMetrics.refusedCertificates)
         let switchboard = Switchboard(
             environment: environment, loop: loop,
             identity: PeerIdentityCard(
@@ -200,9 +200,10 @@ package final class Node: Sendable {
                 security: security.peers),
             answerer: calls, metrics: peerMetrics, log: logger,
             events: { calls.peerChanged($0) })
-        switchboard.revoke(security.revoked.nodes)
+        switchboard.revoke(security.known.removed)
         let cluster = ClusterClient(
-            ClusterClientSettings(metaNodes: configuration.voters), node: configuration.node,
+            ClusterClientSettings(metaNodes: security.known.contacts(besides: configuration)),
+            node: configuration.node,
             environment: environment, loop: loop, peers: switchboard, registry: registry)
         let access = ObjectAccess(
             options.access, environment: environment, cluster: cluster, registry: registry)
@@ -230,9 +231,9 @@ package final class Node: Sendable {
         do throws(StreamFault) { try switchboard.listen(on: configuration.peer) } catch {
             throw .cannotListen(configuration.peer, "\(error)")
         }
-        switchboard.setAddresses(configuration.peers)
+        switchboard.setAddresses(security.known.addresses(besides: configuration))
         let book = AddressBook(
-            node: configuration.node, switchboard: switchboard, revoked: security.revoked,
+            node: configuration.node, switchboard: switchboard, known: security.known,
             identityDirectory: options.identityDirectory, environment: environment, loop: loop,
             logger: logger)
         cluster.whenNodesChange { book.update(by: $0) }

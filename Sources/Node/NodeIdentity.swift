@@ -18,7 +18,7 @@ import Wire
 /// |               | nodes that joined later                                                    |
 /// | `begun`       | made at the first start: from then on there is data that belongs to us     |
 /// | `damaged`     | made when the node's disk failed it, see `DiskFailureNote`                 |
-/// | `revoked`     | the nodes that were removed from the cluster, see `RevokedNodes`           |
+/// | `nodes`       | the other nodes as they were last heard of, see `KnownNodes`               |
 package struct NodeIdentity: Sendable {
     package let configuration: NodeConfiguration
     package let authority: String
@@ -124,7 +124,7 @@ extension NodeIdentity {
         package static let bootstrap = "bootstrap"
         package static let begun = "begun"
         package static let damaged = "damaged"
-        package static let revoked = "revoked"
+        package static let nodes = "nodes"
     }
 
     /// Reads an identity directory. Blocking.

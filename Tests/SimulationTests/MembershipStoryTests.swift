@@ -69,6 +69,16 @@ struct MembershipStoryTests {
                 edges.allSatisfy { $0.cluster.followable(in: group).allSatisfy { $0.rawValue > 6 } }
             }
             try await Self.expectFollowing(edges, stage)
+
+            // Nobody that `node.conf` names is left for most; they find each other all the same.
+            for machine in cluster.machines { machine.powerCut() }
+            for machine in cluster.machines { cluster.restart(machine) }
+            try await stage.wait("all serve again") { $0.cluster.running.count == 6 }
+            for machine in cluster.machines {
+                let (name, body) = (try key("again at \(machine.name)"), bytes(500))
+                try await stage.succeed { await $0.put(name, body, through: machine) }
+                try await stage.expect([name: body])
+            }
         }
     }
 
