@@ -1,3 +1,4 @@
+import Catalog
 import IORuntime
 import Primitives
 import Synchronization
