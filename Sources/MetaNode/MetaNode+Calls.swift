@@ -205,8 +205,8 @@ extension GroupState {
     /// query walks over rows.
     func answerFromCache(_ query: CatalogQuery) -> CatalogAnswer? {
         switch query {
-        case .buckets, .objects, .revokedLinks, .manifestParts, .uploads, .uploadParts, .abandonedUploads,
-            .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
+        case .buckets, .objects, .revokedLinks, .manifestParts, .uploads, .uploadParts,
+            .abandonedUploads, .doomedManifests, .deletions, .chunkStates, .nodes, .linkKeys:
             return nil
         case .object, .manifest, .upload, .deduplicated, .bucket, .accessKey, .slot, .session,
             .applied, .masterKeys, .configuration, .cluster, .tables, .groupTable, .incarnation:
