@@ -19,11 +19,11 @@ struct SeedTests {
 
     @Test(arguments: Self.seeds)
     func `a seed keeps every promise`(seed: UInt64) throws {
-        let report = try SimulationRun(seed: seed, Self.settings(span: .seconds(30))).run()
+        // So long that something is done in the slowest worlds too, where a message may take as long
+        // as an election.
+        let report = try SimulationRun(seed: seed, Self.settings(span: .seconds(45))).run()
         #expect(report.violations == [])
-        // Something was done. The slowest worlds, where a message takes as long as an election, get
-        // few puts through in their half minute.
-        #expect(report.tally.puts >= 5)
+        #expect(report.tally.puts > 10)
         #expect(report.tally.gets > 10)
         #expect(report.stateComparisons > 0)
     }
