@@ -92,8 +92,8 @@ import Testing
         @Sendable func wait() -> Bool {
             for _ in 0..<600_000 {
                 if self.isOpen.load(ordering: .acquiring) { return true }
-                // Not a bare loop: it would take a core from the thread that it waits for.
-                // A thread of the pool, which has no loop to sleep on.
+                // Not a bare loop: it would take a core from the thread that it waits for. A thread
+                // of the pool has no event loop to sleep on.
                 usleep(50)
             }
             return false

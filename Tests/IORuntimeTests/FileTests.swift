@@ -145,7 +145,7 @@ import Testing
             // tells us of that, so the lock is tried again for ten seconds and more.
             var attempts = 0
             while try !second.tryLock(), attempts < 10_000 {
-                // A thread of the pool, which has no loop to sleep on.
+                // There is no loop here to sleep on.
                 usleep(1000)
                 attempts += 1
             }
