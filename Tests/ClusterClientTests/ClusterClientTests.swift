@@ -58,6 +58,13 @@ import Wire
         #expect(world.client.incarnation == 1)
     }
 
+    @Test func `a start finds a leader that came while this process was away`() throws {
+        let world = try PlayedWorld(knowing: [NodeID(2), NodeID(3)])
+        try world.start()
+        #expect(world.client.incarnation == 1)
+        #expect(world.client.nodes.map(\.id) == PlayedCluster.nodes)
+    }
+
     @Test func `a start that is cancelled ends`() throws {
         let world = try PlayedWorld(bootstrapped: false)
         let fault = Mutex<ClusterFault?>(nil)

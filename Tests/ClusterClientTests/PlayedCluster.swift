@@ -227,8 +227,10 @@ final class PlayedCluster: Peers {
                 return PeerResponse(
                     head: ProposeAnswer.applied(at: index, results: results).encoded)
             case MetaCallKind.query:
-                if let refusal { return PeerResponse(head: QueryAnswer.refused(refusal).encoded) }
                 let query = try QueryRequest(decoding: request.head)
+                if let refusal, query.freshness != .local {
+                    return PeerResponse(head: QueryAnswer.refused(refusal).encoded)
+                }
                 let answer = try CatalogView(store.snapshot()).answer(query.query)
                 return PeerResponse(
                     fitting: QueryAnswer.answer(answer, applied: LogIndex(1)).encoded)
@@ -264,7 +266,9 @@ final class PlayedWorld {
     let loop: SimulatedLoop
     let environment: SimulatedEnvironment
 
-    init(seed: UInt64 = 1, bootstrapped: Bool = true) throws {
+    init(
+        seed: UInt64 = 1, bootstrapped: Bool = true, knowing nodes: [NodeID] = PlayedCluster.nodes
+    ) throws {
         self.simulator = Simulator(seed: seed)
         let environment = self.simulator.makeNode("edge", host: "10.0.0.9").environment
         self.environment = environment
@@ -272,7 +276,7 @@ final class PlayedWorld {
         self.cluster = PlayedCluster(environment)
         if bootstrapped { try self.cluster.bootstrap() }
         self.client = ClusterClient(
-            ClusterClientSettings(metaNodes: PlayedCluster.nodes), node: NodeID(9),
+            ClusterClientSettings(metaNodes: nodes), node: NodeID(9),
             environment: environment, loop: self.loop, peers: self.cluster)
     }
 
